@@ -1,0 +1,181 @@
+//! A few eBPF instructions by hand: the harness programs are some twenty instructions each, and must not depend on
+//! what they measure.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// One instruction, as the kernel reads it (RFC 9669).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Instruction {
+    code: u8,
+    registers: u8,
+    offset: i16,
+    immediate: i32,
+}
+
+/// A register.
+#[derive(Clone, Copy, Debug)]
+pub struct Register(u8);
+
+/// Result of a call, and of the program.
+pub const R0: Register = Register(0);
+/// First argument.
+pub const R1: Register = Register(1);
+/// Second argument.
+pub const R2: Register = Register(2);
+/// Third argument.
+pub const R3: Register = Register(3);
+/// Fourth argument.
+pub const R4: Register = Register(4);
+/// Kept across calls.
+pub const R6: Register = Register(6);
+/// Kept across calls.
+pub const R7: Register = Register(7);
+/// Kept across calls.
+pub const R8: Register = Register(8);
+/// The stack, downwards.
+pub const STACK: Register = Register(10);
+
+/// `bpf_map_lookup_elem`.
+pub const MAP_LOOKUP: i32 = 1;
+/// `bpf_redirect`.
+pub const REDIRECT: i32 = 23;
+/// `bpf_ktime_get_ns`.
+pub const KTIME_NS: i32 = 5;
+/// `bpf_xdp_adjust_tail`.
+pub const ADJUST_TAIL: i32 = 65;
+/// `bpf_xdp_store_bytes`.
+pub const STORE_BYTES: i32 = 190;
+/// `bpf_tail_call`.
+pub const TAIL_CALL: i32 = 12;
+/// `XDP_DROP`.
+const XDP_DROP: i32 = 1;
+
+const LOAD_32: u8 = 0x61;
+const LOAD_64: u8 = 0x79;
+const STORE_32: u8 = 0x63;
+const STORE_64: u8 = 0x7b;
+const STORE_IMMEDIATE_32: u8 = 0x62;
+const MOVE: u8 = 0xbf;
+const MOVE_IMMEDIATE: u8 = 0xb7;
+const ADD_IMMEDIATE: u8 = 0x07;
+const AND_IMMEDIATE: u8 = 0x57;
+const JUMP_GREATER: u8 = 0x2d;
+const JUMP_EQUAL_IMMEDIATE: u8 = 0x15;
+const JUMP_NOT_EQUAL_IMMEDIATE: u8 = 0x55;
+const LOAD_WIDE: u8 = 0x18;
+const CALL: u8 = 0x85;
+const EXIT: u8 = 0x95;
+/// In place of a source register: the immediate is a map's descriptor.
+const MAP: u8 = 1;
+/// In place of a source register: the address of the first value of an array with this descriptor.
+const MAP_VALUE: u8 = 2;
+
+/// A program being written.
+#[derive(Debug, Default)]
+pub struct Program {
+    instructions: Vec<Instruction>,
+    /// Jumps whose way out is not known yet.
+    to_exit: Vec<usize>,
+}
+
+impl Program {
+    fn push(mut self, code: u8, to: Register, from: u8, offset: i16, immediate: i32) -> Self {
+        self.instructions.push(Instruction { code, registers: to.0 | from << 4, offset, immediate });
+        self
+    }
+
+    /// `to = *(u32 *)(from + offset)`.
+    pub fn load_32(self, to: Register, from: Register, offset: i16) -> Self {
+        self.push(LOAD_32, to, from.0, offset, 0)
+    }
+
+    /// `to = *(u64 *)(from + offset)`.
+    pub fn load_64(self, to: Register, from: Register, offset: i16) -> Self {
+        self.push(LOAD_64, to, from.0, offset, 0)
+    }
+
+    /// `*(u32 *)(to + offset) = from`.
+    pub fn store_32(self, to: Register, offset: i16, from: Register) -> Self {
+        self.push(STORE_32, to, from.0, offset, 0)
+    }
+
+    /// `*(u64 *)(to + offset) = from`.
+    pub fn store_64(self, to: Register, offset: i16, from: Register) -> Self {
+        self.push(STORE_64, to, from.0, offset, 0)
+    }
+
+    /// `*(u32 *)(to + offset) = value`.
+    pub fn store_value_32(self, to: Register, offset: i16, value: i32) -> Self {
+        self.push(STORE_IMMEDIATE_32, to, 0, offset, value)
+    }
+
+    /// `to = from`.
+    pub fn copy(self, to: Register, from: Register) -> Self {
+        self.push(MOVE, to, from.0, 0, 0)
+    }
+
+    /// `to = value`.
+    pub fn set(self, to: Register, value: i32) -> Self {
+        self.push(MOVE_IMMEDIATE, to, 0, 0, value)
+    }
+
+    /// `to += value`.
+    pub fn add(self, to: Register, value: i32) -> Self {
+        self.push(ADD_IMMEDIATE, to, 0, 0, value)
+    }
+
+    /// `to &= value`.
+    pub fn and(self, to: Register, value: i32) -> Self {
+        self.push(AND_IMMEDIATE, to, 0, 0, value)
+    }
+
+    /// To the end if `a > b`.
+    pub fn leave_if_greater(mut self, a: Register, b: Register) -> Self {
+        self.to_exit.push(self.instructions.len());
+        self.push(JUMP_GREATER, a, b.0, 0, 0)
+    }
+
+    /// To the end if `a` is zero.
+    pub fn leave_if_zero(mut self, a: Register) -> Self {
+        self.to_exit.push(self.instructions.len());
+        self.push(JUMP_EQUAL_IMMEDIATE, a, 0, 0, 0)
+    }
+
+    /// What `then` adds is done only if `a` is `value`. It may not end the program.
+    pub fn if_equal(self, a: Register, value: i32, then: impl FnOnce(Self) -> Self) -> Self {
+        let jump = self.instructions.len();
+        let mut program = then(self.push(JUMP_NOT_EQUAL_IMMEDIATE, a, 0, 0, value));
+        program.instructions[jump].offset = (program.instructions.len() - jump - 1) as i16;
+        program
+    }
+
+    /// `to = map`.
+    pub fn map(self, to: Register, map: BorrowedFd<'_>) -> Self {
+        self.push(LOAD_WIDE, to, MAP, 0, map.as_raw_fd()).push(0, R0, 0, 0, 0)
+    }
+
+    /// `to = &array[0]`.
+    pub fn first_value(self, to: Register, array: BorrowedFd<'_>) -> Self {
+        self.push(LOAD_WIDE, to, MAP_VALUE, 0, array.as_raw_fd()).push(0, R0, 0, 0, 0)
+    }
+
+    /// `r0 = helper(r1, …)`.
+    pub fn call(self, helper: i32) -> Self {
+        self.push(CALL, R0, 0, 0, helper)
+    }
+
+    /// `return r0`.
+    pub fn leave(self) -> Self {
+        self.push(EXIT, R0, 0, 0, 0)
+    }
+
+    /// Where every `leave_if_…` ends: `return XDP_DROP`.
+    pub fn drop_packet(mut self) -> Vec<Instruction> {
+        let end = self.instructions.len();
+        for jump in std::mem::take(&mut self.to_exit) {
+            self.instructions[jump].offset = (end - jump - 1) as i16;
+        }
+        self.set(R0, XDP_DROP).leave().instructions
+    }
+}

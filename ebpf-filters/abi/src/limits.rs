@@ -1,0 +1,53 @@
+//! Sizes of everything. A policy beyond one of these is refused by `check`, with the number.
+
+/// Municipality numbers are `1..MUNICIPALITIES`; 0 means "none".
+pub const MUNICIPALITIES: u32 = 512;
+/// Physical ports (trunks and uplinks) of one gateway.
+pub const PORTS: u32 = 16;
+/// Values of a VLAN id, 0 standing for "untagged".
+pub const VLANS: u32 = 4096;
+/// Outer VLANs that carry an inner tag (802.1ad).
+pub const QINQ_BLOCKS: u32 = 64;
+/// Attachments (port and VLAN of a municipality); number 0 means "none".
+pub const ATTACHMENTS: u32 = 4096;
+/// Address classes of one generation.
+pub const CLASSES: u32 = 1 << 18;
+/// View entries of one generation: the sum over municipalities of the classes.
+pub const VIEWS: u32 = 1 << 20;
+/// Service classes (protocol and destination port) of one generation.
+pub const SERVICE_CLASSES: u32 = 1 << 16;
+/// Entries of all service views of one generation.
+pub const SERVICE_VIEWS: u32 = 1 << 20;
+/// 64-bit words of all bit-vector rows of one generation.
+pub const ROW_WORDS: u32 = 1 << 22;
+/// Words of one row: 64 rules each, baseline included.
+pub const RULEBOOK_WORDS: u32 = 64;
+/// Rules of one generation, the baseline counted once a rulebook.
+pub const RULES: u32 = 1 << 18;
+/// First level of the IPv4 prefix table: one entry a /24.
+pub const V4_ROOT: u32 = 1 << 24;
+/// First level of the IPv6 prefix table: one entry a /16.
+pub const V6_ROOT: u32 = 1 << 16;
+/// Fan-out of every further level of both prefix tables.
+pub const NODE_ENTRIES: u32 = 256;
+/// Nodes of one generation, both families together (1 KiB each).
+pub const NODES: u32 = 1 << 17;
+/// NAT pool addresses of one generation.
+pub const POOL_ADDRESSES: u32 = 1 << 16;
+/// Named sets; number 0 means "none".
+pub const SETS: u32 = 1024;
+/// Flows in one bucket of the flow table.
+pub const BUCKET_FLOWS: u32 = 4;
+/// Buckets of the flow table unless configured: room for about a million flows.
+pub const FLOW_BUCKETS: u32 = 1 << 18;
+/// Datagrams whose fragments are followed at one time.
+pub const FRAGMENTS: u32 = 1 << 15;
+/// Bytes of the event ring buffer.
+pub const EVENT_RING_BYTES: u32 = 1 << 22;
+/// Events a second, municipality and CPU beyond which events are counted but not sent.
+pub const EVENTS_PER_SECOND: u32 = 2_000;
+
+/// 802.1Q/ad tags that are parsed; a third is `unsupported`.
+pub const VLAN_DEPTH: usize = 2;
+/// IPv6 extension headers that are followed; a longer chain is `unsupported`.
+pub const EXTENSION_HEADERS: usize = 8;

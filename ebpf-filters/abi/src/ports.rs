@@ -1,0 +1,58 @@
+//! Ports, attachments at run time: what the daemon knows and no policy contains.
+
+use crate::plain;
+
+/// Value of hash map `PORTS`, keyed by interface index: a port that the program is attached to.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Port {
+    /// Stable port number, below [`crate::limits::PORTS`].
+    pub number: u8,
+    /// [`ROLE_ACCESS`] or [`ROLE_UPLINK`].
+    pub role: u8,
+    /// The interface's own MAC address.
+    pub mac: [u8; 6],
+    /// The interface's MTU in bytes.
+    pub mtu: u32,
+    /// Its interface index.
+    pub ifindex: u32,
+}
+plain!(Port, 16);
+
+/// A trunk towards municipalities.
+pub const ROLE_ACCESS: u8 = 0;
+/// The Internet.
+pub const ROLE_UPLINK: u8 = 1;
+
+/// Value of array `SLOW_PATHS`, indexed by attachment number: the way into the municipality's namespace.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SlowPath {
+    /// Root-side interface of the veth whose peer stands for this VLAN; 0: none.
+    pub vlan_ifindex: u32,
+    /// Root-side interface of the veth on which the inspector receives; 0: none.
+    pub inspect_ifindex: u32,
+    /// MAC address of the namespace-side end of the VLAN veth (equal to the port's).
+    pub vlan_mac: [u8; 6],
+    /// MAC address of the namespace-side end of the inspection veth.
+    pub inspect_mac: [u8; 6],
+    /// Zero.
+    pub reserved: u32,
+}
+plain!(SlowPath, 24);
+
+/// Value of hash map `TRUNKS`, keyed by the root-side interface index of a VLAN veth: where what comes out of the
+/// namespace goes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Trunk {
+    /// Interface index of the access port.
+    pub ifindex: u32,
+    /// VLAN ids from the outside in.
+    pub vlans: [u16; 2],
+    /// Number of `vlans`.
+    pub vlan_count: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
+}
+plain!(Trunk, 12);

@@ -1,0 +1,186 @@
+//! Stage: packets of a flow that was passed before are decided here; others go on if they may begin one.
+
+use abi::flow::{Flow, flags, state};
+use abi::{Reason, Verdict};
+use aya_ebpf::bindings::xdp_md;
+
+use crate::decision::{Decision, Stage, drop, from_code, go_on, need, to_code};
+use crate::flows::{self, Key, NONE, search};
+use crate::frame::Frame;
+use crate::municipality::is_attached;
+use crate::packet::{Packet, note, protocol, subprogram, tcp_flag};
+use crate::tcp::{self, Step};
+use crate::{fragments, icmp_error, isolation, rules};
+
+/// Matches the packet to its flow.
+#[inline(always)]
+pub fn flow(frame: Frame, packet: &mut Packet) -> Stage {
+    from_code(match_flow(frame.context(), packet))
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn match_flow(context: *mut xdp_md, packet: *mut Packet) -> u32 {
+    subprogram(packet, to_code(drop(Reason::Internal)), |packet| to_code(matched(Frame::new(context), packet)))
+}
+
+#[inline(always)]
+fn matched(frame: Frame, packet: &mut Packet) -> Stage {
+    let (index, reason) = if packet.is(note::ICMP_ERROR) {
+        (icmp_error::quoted_flow(frame, packet)?, Reason::Related)
+    } else if packet.is(note::LATER_FRAGMENT) {
+        (fragments::owner(packet)?, Reason::Fragment)
+    } else {
+        (flows::find(&mut key(packet), packet.now_s, wanted(packet)), Reason::Established)
+    };
+    if index == NONE {
+        return begins_flow(packet);
+    }
+    let flow = need(flows::at(index))?;
+    if flow.public_address != 0 {
+        isolation::translated(packet, &flow.inside)?;
+    }
+    if reason == Reason::Established && !bring_forward(packet, flow)? {
+        flows::end(flow, index, packet.now_s);
+        return begins_flow(packet);
+    }
+    if flow.generation != packet.event.generation {
+        judge_again(packet, flow, index)?;
+    }
+    if reason != Reason::Related {
+        flow.last_seen_s = packet.now_s;
+        learn(frame, packet, flow)?;
+    }
+    let from_responder = flow.origin != packet.event.direction;
+    let bytes = if from_responder { &mut flow.bytes[1] } else { &mut flow.bytes[0] };
+    *bytes = bytes.wrapping_add(packet.event.length as u64);
+    packet.flow = index;
+    packet.event.rule = flow.rule;
+    packet.event.public_address = flow.public_address;
+    packet.event.public_port = flow.public_port;
+    if packet.is(note::FIRST_FRAGMENT) {
+        fragments::remember(packet, flow, index);
+    }
+    Stage::Break(Decision::from_numbers(flow.verdict, reason as u16))
+}
+
+/// The key of the flow that the packet would begin, or belongs to.
+#[inline(always)]
+pub fn key(packet: &Packet) -> Key {
+    let (inside_port, outside_port) = if packet.is(note::ECHO_REQUEST | note::ECHO_REPLY) {
+        (packet.echo, 0)
+    } else if !has_ports(packet.event.protocol) {
+        (0, 0)
+    } else if packet.is_egress() {
+        (packet.event.source_port, packet.event.destination_port)
+    } else {
+        (packet.event.destination_port, packet.event.source_port)
+    };
+    Key {
+        inside: packet.inside(),
+        outside: packet.outside(),
+        inside_port,
+        outside_port,
+        municipality: packet.event.municipality,
+        protocol: packet.event.protocol,
+        reserved: 0,
+    }
+}
+
+/// Whether flows of a protocol have ports.
+#[inline(always)]
+pub const fn has_ports(number: u8) -> bool {
+    matches!(number, protocol::TCP | protocol::UDP)
+}
+
+/// What to search for: translated flows are IPv4 and seen by their public side from the uplink.
+#[inline(always)]
+pub const fn wanted(packet: &Packet) -> u32 {
+    if packet.is_egress() || !packet.is(note::V4) { search::FLOWS } else { search::BOTH }
+}
+
+/// Only some packets may begin a flow.
+#[inline(always)]
+fn begins_flow(packet: &Packet) -> Stage {
+    let tcp = packet.event.protocol == protocol::TCP;
+    let begins = !tcp || packet.event.tcp_flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN;
+    if begins && !packet.is(note::ECHO_REPLY) { go_on() } else { drop(Reason::BadState) }
+}
+
+/// Brings the flow's state forward; `false` if the flow has ended and the packet begins another.
+#[inline(always)]
+fn bring_forward(packet: &mut Packet, flow: &mut Flow) -> Stage<bool> {
+    let from_responder = flow.origin != packet.event.direction;
+    if packet.event.protocol == protocol::TCP {
+        return match tcp::step(packet, flow, from_responder as u32) {
+            Step::Pass => Stage::Continue(true),
+            Step::Reopen => Stage::Continue(false),
+            Step::Refuse => drop(Reason::BadState),
+        };
+    }
+    let answers_itself = packet.is(note::ECHO_REPLY) && !from_responder;
+    let asks_back = packet.is(note::ECHO_REQUEST) && from_responder;
+    if answers_itself || asks_back {
+        return drop(Reason::BadState);
+    }
+    if from_responder && flow.state == state::ONE_WAY {
+        flow.state = state::TWO_WAY;
+    }
+    Stage::Continue(true)
+}
+
+/// A flow of an older generation: the rules of today decide whether it lives on.
+#[inline(always)]
+fn judge_again(packet: &mut Packet, flow: &mut Flow, index: u32) -> Stage {
+    let ruling = rules::again(packet, flow);
+    let verdict = ruling.decision.verdict();
+    if ruling.decision.is_drop() {
+        packet.event.rule = ruling.rule;
+        flows::end(flow, index, packet.now_s);
+        return Stage::Break(ruling.decision);
+    }
+    if verdict == Verdict::Inspect as u8 && flow.verdict != Verdict::Inspect as u8 {
+        // The inspector cannot step into the middle of a connection.
+        flows::end(flow, index, packet.now_s);
+        return drop(Reason::BadState);
+    }
+    flow.rule = ruling.rule;
+    flow.generation = packet.event.generation;
+    let known = flow.flags & flags::L2_KNOWN != 0;
+    if known && !is_attached(packet.half, flow.municipality, flow.port, flow.vlans, flow.vlan_count)? {
+        // The VLAN is somebody else's now, or nobody's: the municipality's namespace knows the new way.
+        flow.flags &= !flags::L2_KNOWN;
+    }
+    go_on()
+}
+
+/// Remembers how the municipality's side was last seen to be reached.
+#[inline(always)]
+pub fn learn(frame: Frame, packet: &Packet, flow: &mut Flow) -> Stage {
+    if !packet.is_egress() {
+        return go_on();
+    }
+    let mac = need(frame.bytes::<14>(0))?.mac::<6>();
+    let count = packet.tags();
+    let vlans = packet.event.vlans;
+    let known = flow.flags & flags::L2_KNOWN != 0
+        && flow.port == packet.port.number
+        && flow.vlan_count == count
+        && flow.vlans[0] == vlans[0]
+        && flow.vlans[1] == vlans[1]
+        && as_number(flow.peer_mac) == as_number(mac);
+    if !known {
+        flow.port = packet.port.number;
+        flow.vlan_count = count;
+        flow.vlans = vlans;
+        flow.peer_mac = mac;
+        flow.our_mac = packet.port.mac;
+        flow.flags |= flags::L2_KNOWN;
+    }
+    go_on()
+}
+
+#[inline(always)]
+const fn as_number(mac: [u8; 6]) -> u64 {
+    u64::from_ne_bytes([mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], 0, 0])
+}

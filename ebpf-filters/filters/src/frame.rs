@@ -1,0 +1,193 @@
+//! The frame's bytes: the only file that touches packet memory through pointers.
+//!
+//! [`Frame::bytes`] checks a run of bytes against the end of the frame once; a [`Bytes`] then reads and writes at
+//! offsets that the compiler checks against its length. Only the first buffer of a frame in several is reached, at least
+//! the first 1,500 bytes everywhere; headers further back are `unsupported`.
+
+use abi::Address;
+use abi::handover::Handover;
+use aya_ebpf::bindings::xdp_md;
+use aya_ebpf::helpers::{bpf_xdp_adjust_head, bpf_xdp_adjust_meta, bpf_xdp_get_buff_len};
+use core::arch::asm;
+
+/// Headers begin before this offset; also what lets the verifier bound a variable one.
+const FURTHEST: u32 = 0x3fff;
+
+/// A frame, by the program's context.
+#[derive(Clone, Copy)]
+pub struct Frame {
+    ctx: *mut xdp_md,
+}
+
+impl Frame {
+    /// The frame that the program was called for.
+    #[inline(always)]
+    pub const fn new(ctx: *mut xdp_md) -> Self {
+        Self { ctx }
+    }
+
+    /// The context, to hand on to a subprogram or a helper.
+    #[inline(always)]
+    pub const fn context(self) -> *mut xdp_md {
+        self.ctx
+    }
+
+    /// Bytes in all buffers of the frame.
+    #[inline(always)]
+    pub fn length(self) -> u32 {
+        // SAFETY: the context is the program's own.
+        unsafe { bpf_xdp_get_buff_len(self.ctx) as u32 }
+    }
+
+    /// The interface that the frame entered by.
+    #[inline(always)]
+    pub fn ingress_ifindex(self) -> u32 {
+        // SAFETY: the context is the program's own.
+        unsafe { (*self.ctx).ingress_ifindex }
+    }
+
+    /// `N` bytes from offset `at`, if the first buffer holds them.
+    #[inline(always)]
+    pub fn bytes<const N: usize>(self, at: u32) -> Option<Bytes<N>> {
+        if at > FURTHEST {
+            return None;
+        }
+        // SAFETY: the context is the program's own.
+        let (data, data_end) = unsafe { ((*self.ctx).data as usize, (*self.ctx).data_end as usize) };
+        let start = data + at as usize;
+        let mut limit = start;
+        // SAFETY: an addition. In this form the compiler cannot turn `start + N > end` into a comparison of `start`, which
+        // the verifier does not take as proof.
+        unsafe { asm!("{limit} += {n}", limit = inout(reg) limit, n = const N, options(pure, nomem, nostack)) };
+        if limit > data_end { None } else { Some(Bytes { start }) }
+    }
+
+    /// Moves the beginning of the frame by `delta` bytes; all offsets change.
+    #[inline(always)]
+    pub fn move_start(self, delta: i32) -> bool {
+        // SAFETY: the context is the program's own.
+        delta == 0 || unsafe { bpf_xdp_adjust_head(self.ctx, delta) } == 0
+    }
+
+    /// Puts a note for the guard before the frame.
+    #[inline(always)]
+    pub fn hand_over(self, note: Handover) -> bool {
+        // SAFETY: the context is the program's own.
+        if unsafe { bpf_xdp_adjust_meta(self.ctx, -(size_of::<Handover>() as i32)) } != 0 {
+            return false;
+        }
+        // SAFETY: the context is the program's own.
+        let (meta, data) = unsafe { ((*self.ctx).data_meta as usize, (*self.ctx).data as usize) };
+        if meta + size_of::<Handover>() > data {
+            return false;
+        }
+        let bytes: Bytes<{ size_of::<Handover>() }> = Bytes { start: meta };
+        bytes.put_u32::<0>(note.magic);
+        bytes.put_u32::<4>(note.action);
+        bytes.put_u32::<8>(note.ifindex);
+        true
+    }
+}
+
+/// `N` bytes that are known to lie within the frame. Values are as in memory unless a name says otherwise.
+#[derive(Clone, Copy)]
+pub struct Bytes<const N: usize> {
+    start: usize,
+}
+
+/// A load or store of one instruction at any alignment, which Rust's own types could not promise: frames put 32-bit
+/// fields at odd half-words.
+macro_rules! access {
+    ($($load:ident, $store:ident, $type:ty, $size:literal, $word:literal;)+) => {$(
+        /// Reads at `AT`.
+        #[inline(always)]
+        pub fn $load<const AT: usize>(self) -> $type {
+            const { assert!(AT + $size <= N) };
+            let value: u64;
+            // SAFETY: `start..start + N` lies within the frame, and AT + the size within N.
+            unsafe {
+                asm!(
+                    concat!("{value} = *(", $word, " *)({start} + {at})"),
+                    value = out(reg) value,
+                    start = in(reg) self.start,
+                    at = const AT,
+                    options(readonly, nostack, preserves_flags),
+                );
+            }
+            value as $type
+        }
+
+        /// Writes at `AT`.
+        #[inline(always)]
+        pub fn $store<const AT: usize>(self, value: $type) {
+            const { assert!(AT + $size <= N) };
+            // SAFETY: as for reading; XDP programs may write the frame.
+            unsafe {
+                asm!(
+                    concat!("*(", $word, " *)({start} + {at}) = {value}"),
+                    value = in(reg) value as u64,
+                    start = in(reg) self.start,
+                    at = const AT,
+                    options(nostack, preserves_flags),
+                );
+            }
+        }
+    )+};
+}
+
+impl<const N: usize> Bytes<N> {
+    access! {
+        u8, put_u8, u8, 1, "u8";
+        u16, put_u16, u16, 2, "u16";
+        u32, put_u32, u32, 4, "u32";
+    }
+
+    /// Reads a 16-bit number in network order.
+    #[inline(always)]
+    pub fn be16<const AT: usize>(self) -> u16 {
+        u16::from_be(self.u16::<AT>())
+    }
+
+    /// Reads a 32-bit number in network order.
+    #[inline(always)]
+    pub fn be32<const AT: usize>(self) -> u32 {
+        u32::from_be(self.u32::<AT>())
+    }
+
+    /// Reads an IPv4 address.
+    #[inline(always)]
+    pub fn v4<const AT: usize>(self) -> Address {
+        Address::from_v4_word(self.u32::<AT>())
+    }
+
+    /// Reads a MAC address.
+    #[inline(always)]
+    pub fn mac<const AT: usize>(self) -> [u8; 6] {
+        let part = self.part::<AT, 6>();
+        let (a, b, c) = (part.u16::<0>().to_ne_bytes(), part.u16::<2>().to_ne_bytes(), part.u16::<4>().to_ne_bytes());
+        [a[0], a[1], b[0], b[1], c[0], c[1]]
+    }
+
+    /// Writes a MAC address.
+    #[inline(always)]
+    pub fn put_mac<const AT: usize>(self, mac: [u8; 6]) {
+        let part = self.part::<AT, 6>();
+        part.put_u16::<0>(u16::from_ne_bytes([mac[0], mac[1]]));
+        part.put_u16::<2>(u16::from_ne_bytes([mac[2], mac[3]]));
+        part.put_u16::<4>(u16::from_ne_bytes([mac[4], mac[5]]));
+    }
+
+    /// Reads an IPv6 address.
+    #[inline(always)]
+    pub fn v6<const AT: usize>(self) -> Address {
+        let part = self.part::<AT, 16>();
+        Address([part.u32::<0>(), part.u32::<4>(), part.u32::<8>(), part.u32::<12>()])
+    }
+
+    /// `M` of these bytes from `AT`.
+    #[inline(always)]
+    pub const fn part<const AT: usize, const M: usize>(self) -> Bytes<M> {
+        const { assert!(AT + M <= N) };
+        Bytes { start: self.start + AT }
+    }
+}

@@ -1,0 +1,38 @@
+//! Stage: a municipality, section or terminal that is cut off reaches essential services and nothing else.
+
+use abi::tables::{class, municipality, view};
+use abi::{Address, Reason};
+
+use crate::decision::{Stage, drop, go_on};
+use crate::packet::Packet;
+use crate::tables;
+
+/// Checks the packet's own addresses.
+#[inline(always)]
+pub fn isolation(packet: &Packet) -> Stage {
+    let inside = if packet.is_egress() { packet.source_class } else { packet.destination_class };
+    let whole = packet.municipality_flags & municipality::ISOLATED != 0;
+    if whole || tables::view(packet.half, packet.views, inside)?.flags & view::ISOLATED != 0 {
+        unless_essential(packet)?;
+    }
+    go_on()
+}
+
+/// Checks the inside address that address translation found behind a public one.
+#[inline(always)]
+pub fn translated(packet: &Packet, inside: &Address) -> Stage {
+    if packet.municipality_flags & municipality::ISOLATED_PARTS == 0 || packet.is_egress() {
+        return go_on();
+    }
+    let class = tables::class_of(packet.half, inside);
+    if tables::view(packet.half, packet.views, class)?.flags & view::ISOLATED != 0 {
+        unless_essential(packet)?;
+    }
+    go_on()
+}
+
+#[inline(always)]
+fn unless_essential(packet: &Packet) -> Stage {
+    let outside = if packet.is_egress() { packet.destination_class } else { packet.source_class };
+    if tables::class(packet.half, outside)?.flags & class::ESSENTIAL == 0 { drop(Reason::Isolated) } else { go_on() }
+}

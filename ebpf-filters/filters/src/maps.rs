@@ -1,0 +1,146 @@
+//! Every map and every constant that the loader sets. Names are a contract with the loader and with what it pins.
+//!
+//! Policy tables hold two halves; the generation's parity selects one. User space writes the other through mmap and
+//! flips `CONTROL.generation`; the kernel side only ever reads them. Tables of `u32` have values of eight bytes, two
+//! entries each, because the kernel pads every value to eight.
+
+use abi::control::{Control, CounterRow, EventLosses};
+use abi::event::Event;
+use abi::flow::{Bucket, FragmentKey, FragmentOwner};
+use abi::limits;
+use abi::ports::{Port, SlowPath, Trunk};
+use abi::tables::{self, Attachment, Class, Municipality, RuleEntry, View};
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
+use aya_ebpf::btf_maps::{Array, DevMap, HashMap, LruHashMap, PerCpuArray, RingBuf};
+use aya_ebpf::{Global, macros::btf_map};
+
+use crate::packet::Packet;
+
+const MMAP: usize = BPF_F_MMAPABLE as usize;
+
+/// Values of a two-half table of `T`.
+const fn halves(capacity: u32) -> usize {
+    2 * capacity as usize
+}
+
+/// Values of a two-half table of `u32`, two entries to a value.
+const fn paired_halves(capacity: u32) -> usize {
+    capacity as usize
+}
+
+/// Two entries of a table of `u32`.
+pub type Pair = [u32; 2];
+
+/// The generation that judges, the replay clock, and what the maps were made for. 24 bytes, for the gateway's life.
+#[btf_map]
+pub static CONTROL: Array<Control, 1, MMAP> = Array::new();
+
+/// IPv4 prefixes to classes, first level: one entry a /24, 64 MiB a half.
+#[btf_map]
+pub static V4_ROOT: Array<Pair, { paired_halves(limits::V4_ROOT) }, MMAP> = Array::new();
+/// IPv6 prefixes to classes, first level: one entry a /16.
+#[btf_map]
+pub static V6_ROOT: Array<Pair, { paired_halves(limits::V6_ROOT) }, MMAP> = Array::new();
+/// Further levels of both, 1 KiB a node; the loader sets the size with `NODES_PER_HALF`.
+#[btf_map]
+pub static NODES: Array<Pair, { paired_halves(limits::NODES * limits::NODE_ENTRIES) }, MMAP> = Array::new();
+/// What is true of an address class for everyone.
+#[btf_map]
+pub static CLASSES: Array<Class, { halves(limits::CLASSES) }, MMAP> = Array::new();
+/// What is true of an address class for one municipality.
+#[btf_map]
+pub static VIEWS: Array<View, { halves(limits::VIEWS) }, MMAP> = Array::new();
+/// By municipality number: where its views and rules are.
+#[btf_map]
+pub static MUNICIPALITIES: Array<Municipality, { halves(limits::MUNICIPALITIES) }, MMAP> = Array::new();
+/// By attachment number: whose it is.
+#[btf_map]
+pub static ATTACHMENTS: Array<Attachment, { halves(limits::ATTACHMENTS) }, MMAP> = Array::new();
+/// Port and outer VLAN to attachment.
+#[btf_map]
+pub static VLANS: Array<Pair, { paired_halves(limits::PORTS * limits::VLANS) }, MMAP> = Array::new();
+/// Block and inner VLAN to attachment.
+#[btf_map]
+pub static INNER_VLANS: Array<Pair, { paired_halves(limits::QINQ_BLOCKS * limits::VLANS) }, MMAP> = Array::new();
+/// Protocol and destination port to service class.
+#[btf_map]
+pub static SERVICES: Array<Pair, { paired_halves(tables::SERVICES) }, MMAP> = Array::new();
+/// Service class to row, by rulebook.
+#[btf_map]
+pub static SERVICE_VIEWS: Array<Pair, { paired_halves(limits::SERVICE_VIEWS) }, MMAP> = Array::new();
+/// Bit-vector rows of all rulebooks, 32 MiB a half.
+#[btf_map]
+pub static ROWS: Array<u64, { halves(limits::ROW_WORDS) }, MMAP> = Array::new();
+/// What each rule says, in the order of each rulebook's bits.
+#[btf_map]
+pub static RULES: Array<RuleEntry, { halves(limits::RULES) }, MMAP> = Array::new();
+/// IPv4 addresses of all NAT pools, in network order.
+#[btf_map]
+pub static POOL_ADDRESSES: Array<Pair, { paired_halves(limits::POOL_ADDRESSES) }, MMAP> = Array::new();
+
+/// By interface index: the ports that the program is attached to.
+#[btf_map]
+pub static PORTS: HashMap<u32, Port, { 4 * limits::PORTS as usize }> = HashMap::new();
+/// By port number: the interface that frames leave by.
+#[btf_map]
+pub static EXITS: DevMap<{ limits::PORTS as usize }> = DevMap::new();
+/// By attachment number: the way into the municipality's namespace.
+#[btf_map]
+pub static SLOW_PATHS: Array<SlowPath, { limits::ATTACHMENTS as usize }> = Array::new();
+/// By the interface index of a VLAN veth: the trunk and tags for what comes out of the namespace.
+#[btf_map]
+pub static TRUNKS: HashMap<u32, Trunk, { limits::ATTACHMENTS as usize }> = HashMap::new();
+
+/// Flows and aliases, 512 bytes a bucket; the loader sets the size with `FLOW_MASK`. Mapped by user space to list them.
+#[btf_map]
+pub static FLOWS: Array<Bucket, { limits::FLOW_BUCKETS as usize }, MMAP> = Array::new();
+/// Datagrams whose first fragment was passed; the oldest give way.
+#[btf_map]
+pub static FRAGMENTS: LruHashMap<FragmentKey, FragmentOwner, { limits::FRAGMENTS as usize }> = LruHashMap::new();
+
+/// By municipality number: every exit of the program, 8 KiB a municipality and CPU.
+#[btf_map]
+pub static COUNTERS: PerCpuArray<CounterRow, { limits::MUNICIPALITIES as usize }> = PerCpuArray::new();
+/// By set number: packets that it blocked.
+#[btf_map]
+pub static SET_HITS: PerCpuArray<u64, { limits::SETS as usize }> = PerCpuArray::new();
+/// By municipality number: events that were not sent, and this second's budget.
+#[btf_map]
+pub static EVENT_LOSSES: PerCpuArray<EventLosses, { limits::MUNICIPALITIES as usize }> = PerCpuArray::new();
+/// Drops and new flows, for the daemon to read.
+#[btf_map]
+pub static EVENTS: RingBuf<Event, { limits::EVENT_RING_BYTES as usize }> = RingBuf::new();
+/// The last packet's event, in a replay.
+#[btf_map]
+pub static JUDGEMENT: Array<Event, 1, MMAP> = Array::new();
+/// Frames that the guard dropped because nothing had judged them.
+#[btf_map]
+pub static GUARD_DROPS: PerCpuArray<u64, 1> = PerCpuArray::new();
+
+/// The packet that this CPU is judging: more than the stack has room for beside the subprograms' frames.
+#[btf_map]
+pub static SCRATCH: PerCpuArray<Packet, 1> = PerCpuArray::new();
+
+/// 1: the clock is `CONTROL.replay_clock_ns`, every packet's event goes to `JUDGEMENT`, and nothing is forwarded.
+#[unsafe(no_mangle)]
+pub static REPLAY: Global<u8> = Global::new(0);
+/// Nodes in one half of `NODES`.
+#[unsafe(no_mangle)]
+pub static NODES_PER_HALF: Global<u32> = Global::new(limits::NODES);
+/// Buckets of `FLOWS`, a power of two, minus 1.
+#[unsafe(no_mangle)]
+pub static FLOW_MASK: Global<u32> = Global::new(limits::FLOW_BUCKETS - 1);
+/// Random, so that nobody outside can choose flows that meet in one bucket.
+#[unsafe(no_mangle)]
+pub static HASH_SEED: Global<u32> = Global::new(0);
+
+/// Entry `index` of half `half` of a table of `u32` with `capacity` entries a half; 0 beyond its end.
+#[inline(always)]
+pub fn word<const N: usize>(table: &Array<Pair, N, MMAP>, half: u32, capacity: u32, index: u32) -> u32 {
+    let index = half.wrapping_mul(capacity).wrapping_add(index);
+    match table.get(index >> 1) {
+        Some(pair) if index & 1 == 0 => pair[0],
+        Some(pair) => pair[1],
+        None => 0,
+    }
+}

@@ -1,0 +1,27 @@
+//! Stage: a source address must belong to the side that the packet came from. Echo to the gateway ends here.
+
+use abi::Reason;
+use abi::tables::{class, view};
+
+use crate::decision::{Stage, drop, go_on, local};
+use crate::packet::{Packet, note};
+use crate::tables;
+
+/// Checks the source, then takes echo requests for the gateway's own addresses aside.
+#[inline(always)]
+pub fn spoofing(packet: &Packet) -> Stage {
+    if !packet.is_egress() {
+        let source = tables::class(packet.half, packet.source_class)?;
+        return if source.flags & class::OURS != 0 { drop(Reason::SpoofedSource) } else { go_on() };
+    }
+    if tables::view(packet.half, packet.views, packet.source_class)?.flags & view::MEMBER == 0 {
+        return drop(Reason::SpoofedSource);
+    }
+    let whole_echo_request = packet.is(note::ECHO_REQUEST) && !packet.is(note::FIRST_FRAGMENT);
+    if whole_echo_request
+        && tables::view(packet.half, packet.views, packet.destination_class)?.flags & view::GATEWAY != 0
+    {
+        return local(Reason::GatewayAddress);
+    }
+    go_on()
+}

@@ -1,0 +1,91 @@
+//! Typed access to the policy tables of the packet's generation.
+
+use abi::limits;
+use abi::tables::{Class, Municipality, NODE, View};
+use abi::{Address, tables};
+
+use crate::decision::{Stage, need};
+use crate::maps::{
+    CLASSES, INNER_VLANS, MUNICIPALITIES, NODES, NODES_PER_HALF, POOL_ADDRESSES, SERVICE_VIEWS, SERVICES, V4_ROOT,
+    V6_ROOT, VIEWS, VLANS, word,
+};
+
+/// The class of an address: the prefix tables' answer, by at most two steps for IPv4 and fifteen for IPv6.
+#[inline(always)]
+pub fn class_of(half: u32, address: &Address) -> u32 {
+    if !address.is_v4() {
+        let [a, b, c, d] = address.0.map(u32::from_be);
+        return class_of_v6(half, (a as u64) << 32 | b as u64, (c as u64) << 32 | d as u64);
+    }
+    let bits = u32::from_be(address.v4_word());
+    let entry = word(&V4_ROOT, half, limits::V4_ROOT, bits >> 8);
+    if entry & NODE == 0 { entry } else { node_entry(half, entry, bits & 0xff) & !NODE }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn class_of_v6(half: u32, high: u64, low: u64) -> u32 {
+    let mut entry = word(&V6_ROOT, half, limits::V6_ROOT, (high >> 48) as u32);
+    let (mut high, mut low) = (high << 16 | low >> 48, low << 16);
+    for _ in 0..14 {
+        if entry & NODE == 0 {
+            break;
+        }
+        entry = node_entry(half, entry, (high >> 56) as u32);
+        high = high << 8 | low >> 56;
+        low <<= 8;
+    }
+    entry & !NODE
+}
+
+#[inline(always)]
+fn node_entry(half: u32, entry: u32, octet: u32) -> u32 {
+    let capacity = NODES_PER_HALF.load().wrapping_mul(limits::NODE_ENTRIES);
+    let index = (entry & !NODE).wrapping_mul(limits::NODE_ENTRIES).wrapping_add(octet);
+    word(&NODES, half, capacity, index)
+}
+
+/// What is true of a class for everyone.
+#[inline(always)]
+pub fn class(half: u32, number: u32) -> Stage<&'static Class> {
+    need(CLASSES.get(half.wrapping_mul(limits::CLASSES).wrapping_add(number)))
+}
+
+/// A class as the municipality whose views begin at `views` sees it.
+#[inline(always)]
+pub fn view(half: u32, views: u32, number: u32) -> Stage<&'static View> {
+    need(VIEWS.get(half.wrapping_mul(limits::VIEWS).wrapping_add(views).wrapping_add(number)))
+}
+
+/// A municipality by its number.
+#[inline(always)]
+pub fn municipality(half: u32, number: u16) -> Stage<&'static Municipality> {
+    need(MUNICIPALITIES.get(half.wrapping_mul(limits::MUNICIPALITIES).wrapping_add(number as u32)))
+}
+
+/// Entry of a port and outer VLAN; 0: nobody.
+#[inline(always)]
+pub fn vlan(half: u32, port: u8, outer: u16) -> u32 {
+    let index = (port as u32).wrapping_mul(limits::VLANS).wrapping_add(outer as u32);
+    word(&VLANS, half, limits::PORTS * limits::VLANS, index)
+}
+
+/// Entry of a block and inner VLAN; 0: nobody.
+#[inline(always)]
+pub fn inner_vlan(half: u32, block: u32, inner: u16) -> u32 {
+    let index = block.wrapping_mul(limits::VLANS).wrapping_add(inner as u32);
+    word(&INNER_VLANS, half, limits::QINQ_BLOCKS * limits::VLANS, index)
+}
+
+/// The service row of a protocol and port in the rulebook whose service views begin at `views`.
+#[inline(always)]
+pub fn service_row(half: u32, views: u32, service: u32) -> u32 {
+    let class = word(&SERVICES, half, tables::SERVICES, service);
+    word(&SERVICE_VIEWS, half, limits::SERVICE_VIEWS, views.wrapping_add(class))
+}
+
+/// A NAT pool address in network order.
+#[inline(always)]
+pub fn pool_address(half: u32, index: u32) -> u32 {
+    word(&POOL_ADDRESSES, half, limits::POOL_ADDRESSES, index)
+}

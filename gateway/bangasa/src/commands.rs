@@ -1,0 +1,9 @@
+//! One file a command: its arguments, its help, what it prints.
+
+pub mod apply;
+pub mod check;
+pub mod events;
+pub mod explain;
+pub mod plan;
+pub mod replay;
+pub mod status;

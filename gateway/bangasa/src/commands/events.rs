@@ -1,0 +1,89 @@
+//! `bangasa events`: what happened.
+
+use control::{Client, Line};
+
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::packet_text;
+use crate::style::{Colour, FAINT};
+
+/// Show drops and new flows of the running gateway
+#[derive(Debug, clap::Args)]
+#[command(
+    long_about = "Show drops and new flows of the running gateway: the most recent ones and, with --follow, what happens \
+        from now on.\n\nEvents are sampled when there are too many; `bangasa status` tells exactly how many were left out.",
+    after_help = "Examples:\n  \
+        bangasa events --follow\n  \
+        bangasa events --municipality sendai --json | jq 'select(.verdict == \"drop\")'"
+)]
+pub struct Arguments {
+    /// Go on until interrupted
+    #[arg(long, short)]
+    follow: bool,
+    /// Only events of this municipality
+    #[arg(long, value_name = "ID")]
+    municipality: Option<String>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it.
+pub fn run(arguments: &Arguments, daemon: &Client) -> anyhow::Result<Exit> {
+    let colour = Colour::of_stdout();
+    let mut output = Output::stdout();
+    for event in daemon.events(arguments.follow, arguments.municipality.as_deref())? {
+        let (text, line) = event?;
+        if arguments.json {
+            output.line(text)?;
+        } else {
+            output.line(describe(&line, colour))?;
+        }
+        if arguments.follow {
+            output.flush()?;
+        }
+    }
+    output.flush()?;
+    Ok(Exit::Done)
+}
+
+fn describe(line: &Line, colour: Colour) -> String {
+    let time = colour.paint(FAINT, line.time.as_deref().unwrap_or_default(), 0);
+    let verdict = colour.verdict(&line.verdict, 7);
+    let municipality = line.municipality.as_deref().unwrap_or("-");
+    let port = line.port.as_deref().unwrap_or("-");
+    let new_flow = if line.new_flow == Some(true) { " (new flow)" } else { "" };
+    let by = packet_text::decided_by(line).map(|by| format!(" by {by}")).unwrap_or_default();
+    let packet = packet_text::packet(line);
+    let reason = &line.reason;
+    format!("{time} {verdict} {reason:<18} {municipality:<12} {port:<8} {packet}{by}{new_flow}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_reads_as_one_line() {
+        let line = Line {
+            time: Some("2026-01-01T00:00:00.000Z".into()),
+            vlan: vec![101],
+            source: Some("10.4.20.7".into()),
+            destination: Some("198.51.100.4".into()),
+            protocol: Some(6),
+            source_port: Some(51_000),
+            destination_port: Some(443),
+            verdict: "drop".into(),
+            reason: "blocked".into(),
+            set: Some("threats".into()),
+            municipality: Some("sendai".into()),
+            port: Some("lan0".into()),
+            ..Line::default()
+        };
+        assert_eq!(
+            describe(&line, Colour::Off),
+            "2026-01-01T00:00:00.000Z drop    blocked            sendai       lan0     \
+             [101] tcp 10.4.20.7:51000 > 198.51.100.4:443 by set threats"
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! `bangasa plan`: what would change.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use control::{Change, Client, Diagnostic, Request, Response};
+use policy::Plan;
+use policy::plan::{Fate, RuleChange};
+
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::policy_directory;
+
+/// Say what a policy would change, against the installed one
+#[derive(Debug, clap::Args)]
+#[command(
+    long_about = "Say what a policy would change, per municipality and in words, against the one that is installed or, with \
+        --against, another directory. Nothing is changed. Ends with 4 when there are differences, with 0 when there are none.",
+    after_help = "Examples:\n  \
+        bangasa plan policy/\n  \
+        bangasa plan policy/ --against policy.last-year/"
+)]
+pub struct Arguments {
+    /// Policy directory
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+    /// Compare with this policy directory; no daemon is asked
+    #[arg(long, value_name = "DIR")]
+    against: Option<PathBuf>,
+    /// Print one JSON object a change
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it.
+pub fn run(arguments: &Arguments, daemon: &Client) -> anyhow::Result<Exit> {
+    let Some(checked) = policy_directory::load(&arguments.directory)? else {
+        return Ok(Exit::Invalid);
+    };
+    let changes = if let Some(against) = &arguments.against {
+        let Some(old) = policy_directory::load(against)? else {
+            return Ok(Exit::Invalid);
+        };
+        in_words(&policy::plan(Some(&old.policy), &checked.policy))
+    } else {
+        match daemon.ask(&Request::Plan { files: checked.source })? {
+            Response::Planned { changes, .. } => changes,
+            Response::Invalid { diagnostics } => return Ok(refused(&diagnostics)),
+            other => bail!("bangasad answered `plan` with {other:?}"),
+        }
+    };
+    let mut output = Output::stdout();
+    if arguments.json {
+        for change in &changes {
+            output.json(change)?;
+        }
+    } else if changes.is_empty() {
+        output.line("nothing would change")?;
+    } else {
+        write_changes(&mut output, &changes)?;
+    }
+    output.flush()?;
+    Ok(if changes.is_empty() { Exit::Done } else { Exit::Differences })
+}
+
+/// A plan made here, in the words in which the daemon tells its own.
+fn in_words(plan: &Plan) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let mut tell = |municipality: Option<&str>, text: String| {
+        changes.push(Change { municipality: municipality.map(str::to_owned), text });
+    };
+    for change in &plan.prefecture {
+        tell(None, words(change));
+    }
+    for municipality in &plan.municipalities {
+        let id = Some(municipality.id.as_str());
+        match municipality.fate {
+            Fate::Added => tell(id, format!("new municipality {}", municipality.name)),
+            Fate::Removed => tell(id, format!("municipality {} removed", municipality.name)),
+            Fate::Changed => {}
+        }
+        for change in &municipality.changes {
+            tell(id, words(change));
+        }
+    }
+    changes
+}
+
+/// A change, and below it what changes inside a rule.
+fn words(change: &policy::plan::Change) -> String {
+    let mut text = change.to_string();
+    if let policy::plan::Change::Rule { change: RuleChange::Changed { changes }, .. } = change {
+        for change in changes {
+            text.push_str(&format!("\n  {change}"));
+        }
+    }
+    text
+}
+
+/// Changes by municipality, the prefecture's own first.
+pub(super) fn write_changes(output: &mut Output, changes: &[Change]) -> anyhow::Result<()> {
+    let mut sorted: Vec<&Change> = changes.iter().collect();
+    sorted.sort_by_key(|change| &change.municipality);
+    for group in sorted.chunk_by(|a, b| a.municipality == b.municipality) {
+        let title = group.first().and_then(|change| change.municipality.as_deref()).unwrap_or("prefecture");
+        output.line(format_args!("{title}:"))?;
+        for change in group {
+            for (at, line) in change.text.lines().enumerate() {
+                output.line(format_args!("{}{line}", if at == 0 { "  - " } else { "    " }))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The daemon found mistakes that were not found here.
+pub(super) fn refused(diagnostics: &[Diagnostic]) -> Exit {
+    for diagnostic in diagnostics {
+        eprintln!("{}", diagnostic.text.trim_end());
+    }
+    eprintln!("bangasa: bangasad refused the policy; nothing was changed");
+    Exit::Invalid
+}

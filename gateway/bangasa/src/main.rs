@@ -1,0 +1,5 @@
+//! The command line: see `bangasa help`.
+
+fn main() -> std::process::ExitCode {
+    bangasa::cli::main()
+}

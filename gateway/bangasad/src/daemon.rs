@@ -1,0 +1,98 @@
+//! What the daemon's tasks share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Instant, SystemTime};
+
+use dataplane::Gateway;
+use dataplane::install::Shape;
+use policy::{Digest, Glossary, Policy};
+use telemetry::{Journal, Words};
+
+use crate::log;
+use crate::state::{Record, State};
+use crate::watch::{Integrity, Rates};
+
+/// The daemon. Locks are taken in the order of the fields, and never across an await.
+pub struct Daemon {
+    /// What only one apply at a time may touch.
+    pub state: Mutex<State>,
+    /// The data path.
+    pub gateway: Mutex<Gateway>,
+    /// What is installed; none before the first policy.
+    pub current: RwLock<Option<Arc<Current>>>,
+    /// Names for what the kernel reports.
+    pub words: RwLock<Arc<Words>>,
+    /// The latest comparison of installed and intended tables.
+    pub integrity: Mutex<Integrity>,
+    /// The latest rates.
+    pub rates: Mutex<Rates>,
+    /// Why the policy that was applied last is not, or not wholly, in force; tried again from time to time.
+    pub trouble: Mutex<Option<String>>,
+    /// Where events go.
+    pub journal: Journal,
+    /// Prefix of namespaces.
+    pub netns_prefix: String,
+    /// When this process started.
+    pub started: Instant,
+    /// The same by the wall clock.
+    pub started_at: SystemTime,
+}
+
+/// An installed policy. Its tables are in the kernel and its files in the state directory; neither is kept here.
+#[derive(Debug)]
+pub struct Current {
+    /// Its generation.
+    pub generation: u64,
+    /// What its files say.
+    pub policy: Policy,
+    /// Its numbers in words.
+    pub glossary: Arc<Glossary>,
+    /// Digest of its tables.
+    pub digest: Digest,
+    /// How much of each table that uses.
+    pub shape: Shape,
+    /// Who, when, why.
+    pub record: Record,
+}
+
+impl Daemon {
+    /// The data path, when nobody else works on it.
+    pub fn gateway(&self) -> MutexGuard<'_, Gateway> {
+        self.gateway.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is installed.
+    pub fn current(&self) -> Option<Arc<Current>> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Names.
+    pub fn words(&self) -> Arc<Words> {
+        self.words.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Names of a policy that is about to be installed, so that its first event finds them.
+    pub fn learn(&self, generation: u64, glossary: &Arc<Glossary>) {
+        let mut words = self.words.write().unwrap_or_else(PoisonError::into_inner);
+        *words = Arc::new(words.with(generation, Arc::clone(glossary)));
+    }
+
+    /// What keeps the policy from being in force as it should.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes trouble, or that there is none; says so once.
+    pub fn set_trouble(&self, trouble: Option<String>) {
+        let mut known = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known != trouble {
+            log(trouble.as_deref().unwrap_or("the trouble is over"));
+            *known = trouble;
+        }
+    }
+
+    /// Notes what is installed from now on.
+    pub fn set_current(&self, current: Current) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(current));
+    }
+}

@@ -1,0 +1,109 @@
+//! The line about one packet: what `replay` prints and what events are written as.
+
+use policy::Judgement;
+use serde::{Deserialize, Serialize};
+
+/// One packet and what was said about it. Keys keep this order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Packet number in the capture, from 1; only in a replay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packet: Option<u64>,
+    /// When, RFC 3339 in UTC; only in events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// VLAN ids from the outside in.
+    pub vlan: Vec<u16>,
+    /// Source address.
+    pub source: Option<String>,
+    /// Destination address.
+    pub destination: Option<String>,
+    /// Final protocol.
+    pub protocol: Option<u8>,
+    /// TCP or UDP.
+    pub source_port: Option<u16>,
+    /// TCP or UDP.
+    pub destination_port: Option<u16>,
+    /// `drop`, `forward`, `inspect` or `local`.
+    pub verdict: String,
+    /// Why.
+    pub reason: String,
+    /// Block set, for `blocked`.
+    pub set: Option<String>,
+    /// Name of the rule that decided.
+    pub rule: Option<String>,
+    /// Municipality id.
+    pub municipality: Option<String>,
+    /// Generation that judged.
+    pub generation: u32,
+    /// `egress` or `ingress`.
+    pub direction: String,
+    /// ICMP and ICMPv6.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub icmp_type: Option<u16>,
+    /// ICMP and ICMPv6.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub icmp_code: Option<u16>,
+    /// Whether it is a fragment.
+    pub fragment: bool,
+    /// `file:line` of the rule; only in events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule_location: Option<String>,
+    /// Port that it entered; only in events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    /// Length of the frame; only in events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u32>,
+    /// Whether this packet began a flow; only in events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_flow: Option<bool>,
+    /// Address that stands for the source on the uplink, if it is translated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_address: Option<String>,
+    /// Port, or echo identifier, that stands for the source's on the uplink, if it is translated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_port: Option<u16>,
+}
+
+impl Line {
+    /// The line of a replay; `packet` counts from 1.
+    pub fn of_packet(packet: u64, judgement: &Judgement) -> Self {
+        Self { packet: Some(packet), ..Self::of(judgement) }
+    }
+
+    /// What every line has.
+    pub fn of(judgement: &Judgement) -> Self {
+        let has_ports = matches!(judgement.protocol, Some(TCP | UDP));
+        let is_icmp = match judgement.source.or(judgement.destination) {
+            Some(address) if address.is_ipv4() => judgement.protocol == Some(ICMP),
+            _ => judgement.protocol == Some(ICMP_V6),
+        };
+        Self {
+            packet: None,
+            time: None,
+            vlan: judgement.vlans.clone(),
+            source: judgement.source.map(|address| address.to_string()),
+            destination: judgement.destination.map(|address| address.to_string()),
+            protocol: judgement.protocol,
+            source_port: judgement.source_port.filter(|_| has_ports),
+            destination_port: judgement.destination_port.filter(|_| has_ports),
+            verdict: judgement.verdict.name().into(),
+            reason: judgement.reason.name().into(),
+            set: judgement.set.clone(),
+            rule: judgement.rule.clone(),
+            municipality: judgement.municipality.clone(),
+            generation: judgement.generation,
+            direction: judgement.direction.name().into(),
+            icmp_type: judgement.source_port.filter(|_| is_icmp),
+            icmp_code: judgement.destination_port.filter(|_| is_icmp),
+            fragment: judgement.fragment,
+            ..Self::default()
+        }
+    }
+}
+
+const ICMP: u8 = 1;
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const ICMP_V6: u8 = 58;

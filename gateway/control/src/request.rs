@@ -1,0 +1,46 @@
+//! What the command line asks.
+
+use policy::Source;
+use serde::{Deserialize, Serialize};
+
+/// One request; the first and only line that a client sends on a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// Whether this policy would be accepted here. Answer: `Checked` or `Invalid`.
+    Check {
+        /// The policy directory.
+        #[serde(with = "crate::files")]
+        files: Source,
+    },
+    /// What this policy would change. Answer: `Planned` or `Invalid`.
+    Plan {
+        /// The policy directory.
+        #[serde(with = "crate::files")]
+        files: Source,
+    },
+    /// Make this policy the next generation. Answer: `Applied` or `Invalid`.
+    Apply {
+        /// The policy directory.
+        #[serde(with = "crate::files")]
+        files: Source,
+        /// Why, in the operator's words.
+        because: Option<String>,
+        /// Who asks.
+        who: String,
+    },
+    /// Everything about the running gateway. Answer: `Status`.
+    Status,
+    /// What happened. Answer: `Events`, then one [`crate::Line`] per event.
+    Events {
+        /// Whether to go on after the history, until the client hangs up.
+        follow: bool,
+        /// Only events of this municipality.
+        municipality: Option<String>,
+    },
+    /// The files of a generation. Answer: `Policy`.
+    Policy {
+        /// Which; none: the installed one.
+        generation: Option<u64>,
+    },
+}

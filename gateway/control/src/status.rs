@@ -1,0 +1,140 @@
+//! The running gateway at one moment. Field names are those of metrics and events.
+
+use serde::{Deserialize, Serialize};
+
+/// Answer to `status`, and what `bangasa status --json` prints.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the daemon.
+    pub version: String,
+    /// Seconds since the daemon started; the data path may be older.
+    pub uptime_seconds: u64,
+    /// Whether this daemon took over a data path that was already running.
+    pub adopted: bool,
+    /// `[prefecture] id`; none before the first policy.
+    pub prefecture: Option<String>,
+    /// `[prefecture] name`.
+    pub prefecture_name: Option<String>,
+    /// The generation that judges; 0: none yet, everything is dropped.
+    pub generation: u64,
+    /// When it was applied, RFC 3339.
+    pub applied_at: Option<String>,
+    /// Who applied it.
+    pub applied_by: Option<String>,
+    /// Why.
+    pub because: Option<String>,
+    /// Digest of the tables that should be installed.
+    pub digest_intended: Option<String>,
+    /// Digest of the tables that are, read from the kernel.
+    pub digest_installed: Option<String>,
+    /// Whether the two are equal.
+    pub digest_matches: bool,
+    /// When the installed tables were last read, RFC 3339.
+    pub digest_checked_at: Option<String>,
+    /// Every port.
+    pub ports: Vec<PortStatus>,
+    /// Live flows.
+    pub flows: u64,
+    /// Flows that the table has room for.
+    pub flow_capacity: u64,
+    /// By id; `municipality` is none in the last one, for packets that no municipality could be told of.
+    pub municipalities: Vec<MunicipalityStatus>,
+    /// Every set that is blocked or has been.
+    pub sets: Vec<SetStatus>,
+    /// What became of events.
+    pub events: EventStatus,
+    /// Frames that the guard dropped because no program had judged them.
+    pub guard_drops: u64,
+    /// What an operator should look at.
+    pub warnings: Vec<String>,
+}
+
+/// One port.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortStatus {
+    /// Interface name.
+    pub port: String,
+    /// Its stable number.
+    pub number: u8,
+    /// `access` or `uplink`.
+    pub role: String,
+    /// `native`, `generic`, or `none` if the program is not attached.
+    pub xdp_mode: String,
+    /// `tcx` or `clsact`: how the guard is attached.
+    pub guard: String,
+    /// Interface index.
+    pub ifindex: u32,
+    /// MTU in bytes.
+    pub mtu: u32,
+    /// MAC address.
+    pub mac: String,
+}
+
+/// One municipality's traffic.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MunicipalityStatus {
+    /// Id; none: packets of no municipality.
+    pub municipality: Option<String>,
+    /// In people's script.
+    pub name: Option<String>,
+    /// Its stable number.
+    pub number: u16,
+    /// Its network namespace.
+    pub namespace: Option<String>,
+    /// Attachment names, such as `lan0.101`.
+    pub attachments: Vec<String>,
+    /// Rates over the last few seconds, by direction.
+    pub rates: Vec<Rate>,
+    /// Every exit that was ever taken.
+    pub counters: Vec<CounterStatus>,
+}
+
+/// A rate over the last few seconds, drops included.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rate {
+    /// `egress` or `ingress`.
+    pub direction: String,
+    /// Packets a second.
+    pub packets_per_second: f64,
+    /// Bits a second.
+    pub bits_per_second: f64,
+}
+
+/// One exit of the program.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CounterStatus {
+    /// `egress` or `ingress`.
+    pub direction: String,
+    /// `drop`, `forward`, `inspect` or `local`.
+    pub verdict: String,
+    /// Why.
+    pub reason: String,
+    /// Packets since the maps were made.
+    pub packets: u64,
+    /// Bytes since the maps were made.
+    pub bytes: u64,
+}
+
+/// Packets that a set blocked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetStatus {
+    /// Name.
+    pub set: String,
+    /// Packets.
+    pub packets: u64,
+}
+
+/// What became of events: sent plus lost is what happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventStatus {
+    /// Read from the kernel since the daemon started.
+    pub received: u64,
+    /// Lost in the kernel because the ring buffer was full.
+    pub lost_ring_full: u64,
+    /// Left out in the kernel because the municipality's budget of that second was used up.
+    pub suppressed: u64,
+    /// Lost on the way to standard output or the file because that could not keep up.
+    pub lost_output: u64,
+    /// Lost on the way to `bangasa events --follow` because a client could not keep up.
+    pub lost_followers: u64,
+}

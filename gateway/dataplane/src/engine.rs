@@ -1,0 +1,175 @@
+//! The real program without a network: loaded for replay, unpinned, fed one frame at a time by `BPF_PROG_TEST_RUN`.
+//!
+//! What differs from a port: the clock is the caller's, nothing is forwarded, and events are read after every frame
+//! instead of sent. The kernel runs no frame shorter than an Ethernet header: such a frame is judged here, in the
+//! same words as the program's. A frame longer than [`LONGEST_FRAME`] is cut there; no IP packet reaches past it.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use abi::control::Control;
+use abi::event::Event;
+use abi::flow::{Bucket, FragmentKey, FragmentOwner};
+use abi::ports::{Port, ROLE_ACCESS};
+use abi::{Direction, Reason, Verdict};
+use aya::Ebpf;
+use aya::maps::{HashMap, MapData};
+use aya::programs::{TestRun, TestRunOptions, Xdp};
+use policy::CompiledPolicy;
+
+use crate::error::Error;
+use crate::install::{Generation, Installed, Tables};
+use crate::load::{self, Globals};
+use crate::mmap::{Mapping, Value};
+
+/// Longest frame that is looked at: an Ethernet header with two tags and the longest IPv6 packet.
+pub const LONGEST_FRAME: usize = 65_597;
+/// The kernel's shortest.
+const ETHERNET_HEADER: usize = 14;
+/// `BPF_PROG_TEST_RUN` lets frames come from the loopback interface.
+const LOOPBACK: u32 = 1;
+/// No program writes this verdict: what is in `JUDGEMENT` while a frame is judged.
+const UNWRITTEN: u8 = 0xff;
+
+/// How large the tables are.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineSize {
+    /// Nodes of the prefix tables, 1 KiB each, twice.
+    pub nodes: u32,
+    /// Buckets of the flow table, 512 bytes each; a power of two.
+    pub flow_buckets: u32,
+}
+
+impl Default for EngineSize {
+    fn default() -> Self {
+        Self { nodes: 1 << 12, flow_buckets: 1 << 14 }
+    }
+}
+
+impl EngineSize {
+    /// Enough for this policy, and for others not much larger.
+    pub fn fitting(policy: &CompiledPolicy) -> Self {
+        let images = policy.tables.images();
+        let bytes = images.iter().find(|image| image.map == "NODES").map_or(0, |image| image.entries.len());
+        let nodes = (bytes / 1_024 + 1).next_power_of_two() as u32;
+        Self { nodes: nodes.clamp(64, abi::limits::NODES), ..Self::default() }
+    }
+}
+
+/// Where a frame enters: a port's stable number, and [`abi::ports::ROLE_ACCESS`] or [`abi::ports::ROLE_UPLINK`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Number, from the policy's numbering.
+    pub port: u8,
+    /// Role.
+    pub role: u8,
+}
+
+/// The program and its maps, this value's own.
+pub struct Engine {
+    object: Ebpf,
+    tables: Tables,
+    judgement: Mapping,
+    flows: Mapping,
+    ports: HashMap<MapData, u32, Value<Port>>,
+    fragments: HashMap<MapData, Value<FragmentKey>, Value<FragmentOwner>>,
+    entry: Option<Entry>,
+}
+
+impl Engine {
+    /// Loads the program with empty tables; every frame is dropped until a policy is installed.
+    pub fn new(size: EngineSize) -> Result<Self, Error> {
+        let globals = Globals {
+            replay: true,
+            nodes_per_half: size.nodes,
+            flow_buckets: size.flow_buckets.next_power_of_two(),
+            hash_seed: 0x6267_7331,
+        };
+        let mut object = load::load(&globals, None)?;
+        let program: &mut Xdp = load::program(&mut object, "gateway")?;
+        program.load().map_err(|error| Error::refused("gateway", error))?;
+        let tables = Tables::open(&object)?;
+        tables.sign(globals.flow_buckets);
+        Ok(Self {
+            tables,
+            judgement: load::mapping(&object, "JUDGEMENT")?,
+            flows: load::mapping(&object, "FLOWS")?,
+            ports: load::take(&mut object, "PORTS")?,
+            fragments: load::take(&mut object, "FRAGMENTS")?,
+            entry: None,
+            object,
+        })
+    }
+
+    /// Makes a policy the one that judges; flows stay. See [`Tables::install`] for what `generation` may be.
+    pub fn install(&mut self, policy: &CompiledPolicy, generation: u64) -> Result<Installed<Generation>, Error> {
+        self.tables.install(policy, Generation(generation))
+    }
+
+    /// What the maps were made for, and the generation that judges.
+    pub fn control(&self) -> Control {
+        self.tables.control()
+    }
+
+    /// Forgets all flows and fragments.
+    pub fn forget_flows(&mut self) -> Result<(), Error> {
+        self.flows.zero(0, self.flows.len());
+        let keys: Vec<_> = self.fragments.keys().filter_map(Result::ok).collect();
+        for key in keys {
+            self.fragments.remove(&key).map_err(|error| Error::map("FRAGMENTS", error))?;
+        }
+        Ok(())
+    }
+
+    /// The program itself, for callers that run it their own way, as the benchmarks do.
+    pub fn program(&mut self) -> Result<BorrowedFd<'_>, Error> {
+        let program: &mut Xdp = load::program(&mut self.object, "gateway")?;
+        let descriptor = program.fd().map_err(|error| Error::refused("gateway", error))?;
+        Ok(descriptor.as_fd())
+    }
+
+    /// Every bucket of the flow table, copied.
+    pub fn flows(&self) -> impl Iterator<Item = Bucket> + '_ {
+        (0..self.flows.entries()).map(|index| self.flows.get(index * size_of::<Bucket>()))
+    }
+
+    /// Judges one frame as if it had entered there at that time. Time should not go back.
+    pub fn judge(&mut self, entry: Entry, now_ns: u64, frame: &[u8]) -> Result<Event, Error> {
+        if frame.len() < ETHERNET_HEADER {
+            return Ok(self.too_short(entry, now_ns, frame));
+        }
+        if self.entry != Some(entry) {
+            let port =
+                Port { number: entry.port, role: entry.role, ifindex: LOOPBACK, mtu: u32::MAX, ..Port::default() };
+            self.ports.insert(LOOPBACK, Value(port), 0).map_err(|error| Error::map("PORTS", error))?;
+            self.entry = Some(entry);
+        }
+        self.tables.set_replay_clock(now_ns);
+        self.judgement.set(0, Event { verdict: UNWRITTEN, ..Event::default() });
+        let program: &mut Xdp = load::program(&mut self.object, "gateway")?;
+        let data_in = Some(&frame[..frame.len().min(LONGEST_FRAME)]);
+        program
+            .test_run(TestRunOptions { data_in, ..TestRunOptions::default() })
+            .map_err(|error| Error::refused("a frame", error))?;
+        let event: Event = self.judgement.get(0);
+        if event.verdict == UNWRITTEN {
+            return Err(Error::Missing { kind: "judgement of", name: "a frame".into() });
+        }
+        Ok(event)
+    }
+
+    fn too_short(&self, entry: Entry, now_ns: u64, frame: &[u8]) -> Event {
+        let generation = self.tables.generation() as u32;
+        let reason = if generation == 0 { Reason::NoPolicy } else { Reason::Truncated };
+        let direction = if entry.role == ROLE_ACCESS { Direction::Egress } else { Direction::Ingress };
+        Event {
+            time_ns: now_ns,
+            generation,
+            length: frame.len() as u32,
+            reason: reason as u16,
+            port: entry.port,
+            verdict: Verdict::Drop as u8,
+            direction: direction as u8,
+            ..Event::default()
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Prometheus text from one moment's readings. Every number comes from the kernel's maps, which outlive the daemon, so
+//! counters do not start over with it; only `bangasa_events_*` that count the daemon's own queues do.
+
+use std::collections::BTreeMap;
+
+use abi::{Direction, Reason, Verdict};
+use anyhow::Context;
+use prometheus::core::Collector;
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+
+/// What there is to tell, in names.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Every exit that was taken: municipality (none: no municipality), direction, verdict, reason, packets, bytes.
+    pub exits: Vec<(Option<String>, Direction, Verdict, Reason, u64, u64)>,
+    /// Packets by the set that blocked them.
+    pub set_hits: BTreeMap<String, u64>,
+    /// By municipality: events lost for want of room, and left out for want of budget.
+    pub event_losses: Vec<(Option<String>, u64, u64)>,
+    /// Live flows by municipality.
+    pub flows: BTreeMap<String, u64>,
+    /// Flows that the table has room for.
+    pub flow_capacity: u64,
+    /// Frames that the guard dropped.
+    pub guard_drops: u64,
+    /// The generation that judges.
+    pub generation: u64,
+    /// Whether the installed tables are the intended ones.
+    pub digest_matches: bool,
+    /// Ports by XDP mode: `native`, `generic`, `none`.
+    pub ports: BTreeMap<String, u64>,
+    /// Events received from the kernel.
+    pub events_received: u64,
+    /// Events that outputs could not take.
+    pub events_lost_output: u64,
+    /// Events that followers could not take.
+    pub events_lost_followers: u64,
+    /// When the daemon started, seconds since 1970.
+    pub started_at: f64,
+}
+
+/// The text of a scrape.
+pub fn encode(snapshot: &Snapshot) -> anyhow::Result<String> {
+    let registry = Registry::new();
+    packets(&registry, snapshot)?;
+    events(&registry, snapshot)?;
+    let flows = IntGaugeVec::new(Opts::new("bangasa_flows", "live flows, by municipality"), &["municipality"])?;
+    for (municipality, count) in &snapshot.flows {
+        flows.with_label_values(&[municipality]).set(clamp(*count));
+    }
+    register(&registry, flows)?;
+    gauge(
+        &registry,
+        "bangasa_flow_capacity",
+        "flows that the table has room for; a translated flow takes two",
+        snapshot.flow_capacity,
+    )?;
+    gauge(
+        &registry,
+        "bangasa_policy_generation",
+        "the policy generation that judges; 0: none, everything is dropped",
+        snapshot.generation,
+    )?;
+    gauge(
+        &registry,
+        "bangasa_installed_digest_matches",
+        "1 if the tables read back from the kernel are those that were compiled, else 0",
+        snapshot.digest_matches.into(),
+    )?;
+    let modes = [
+        ("native", "bangasa_ports_native", "ports on which the driver runs the program"),
+        (
+            "generic",
+            "bangasa_ports_generic",
+            "ports on which the kernel runs the program in generic mode, several times slower",
+        ),
+        ("none", "bangasa_ports_unattached", "ports without the program; the guard drops everything there"),
+    ];
+    for (mode, name, help) in modes {
+        gauge(&registry, name, help, snapshot.ports.get(mode).copied().unwrap_or(0))?;
+    }
+    let started = Gauge::new("bangasa_start_time_seconds", "when the daemon started, in seconds since 1970")?;
+    started.set(snapshot.started_at);
+    register(&registry, started)?;
+    TextEncoder::new().encode_to_string(&registry.gather()).context("metrics cannot be put into text")
+}
+
+fn packets(registry: &Registry, snapshot: &Snapshot) -> anyhow::Result<()> {
+    let labels = ["municipality", "direction", "verdict", "reason"];
+    let help = format!("packets by what happened to them; the reasons: {}", reasons());
+    let packets = IntCounterVec::new(Opts::new("bangasa_packets_total", help), &labels)?;
+    let bytes = "bytes of the frames in bangasa_packets_total, Ethernet headers included";
+    let bytes = IntCounterVec::new(Opts::new("bangasa_bytes_total", bytes), &labels)?;
+    for (municipality, direction, verdict, reason, packet_count, byte_count) in &snapshot.exits {
+        let values = [named(municipality), direction.name(), verdict.name(), reason.name()];
+        packets.with_label_values(&values).inc_by(*packet_count);
+        bytes.with_label_values(&values).inc_by(*byte_count);
+    }
+    register(registry, packets)?;
+    register(registry, bytes)?;
+    let help = "packets that a block set dropped, by set";
+    let sets = IntCounterVec::new(Opts::new("bangasa_set_blocked_packets_total", help), &["set"])?;
+    for (set, count) in &snapshot.set_hits {
+        sets.with_label_values(&[set]).inc_by(*count);
+    }
+    register(registry, sets)?;
+    let help = "frames that the guard dropped because no program had judged them";
+    counter(registry, "bangasa_guard_dropped_packets_total", help, snapshot.guard_drops)
+}
+
+fn events(registry: &Registry, snapshot: &Snapshot) -> anyhow::Result<()> {
+    let help = "events that the kernel did not send because the ring buffer was full, by municipality";
+    let lost = IntCounterVec::new(Opts::new("bangasa_events_lost_total", help), &["municipality"])?;
+    let help = "events that the kernel left out because the municipality's budget of that second was used up";
+    let suppressed = IntCounterVec::new(Opts::new("bangasa_events_suppressed_total", help), &["municipality"])?;
+    for (municipality, ring_full, over_budget) in &snapshot.event_losses {
+        lost.with_label_values(&[named(municipality)]).inc_by(*ring_full);
+        suppressed.with_label_values(&[named(municipality)]).inc_by(*over_budget);
+    }
+    register(registry, lost)?;
+    register(registry, suppressed)?;
+    let received = "events received from the kernel since the daemon started";
+    counter(registry, "bangasa_events_received_total", received, snapshot.events_received)?;
+    let output = "events that standard output or the file could not take since the daemon started";
+    counter(registry, "bangasa_events_output_lost_total", output, snapshot.events_lost_output)?;
+    let followers = "events that a follower on the control socket could not take since the daemon started";
+    counter(registry, "bangasa_events_follower_lost_total", followers, snapshot.events_lost_followers)
+}
+
+fn reasons() -> String {
+    let all: Vec<String> = Reason::ALL.iter().map(|reason| format!("{}: {}", reason.name(), reason.help())).collect();
+    all.join("; ")
+}
+
+/// No municipality's id: an id is a slug, so this cannot be one of theirs.
+fn named(municipality: &Option<String>) -> &str {
+    municipality.as_deref().unwrap_or("")
+}
+
+fn counter(registry: &Registry, name: &str, help: &str, value: u64) -> anyhow::Result<()> {
+    let counter = IntCounter::new(name, help)?;
+    counter.inc_by(value);
+    register(registry, counter)
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str, value: u64) -> anyhow::Result<()> {
+    let gauge = IntGauge::new(name, help)?;
+    gauge.set(clamp(value));
+    register(registry, gauge)
+}
+
+fn clamp(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn register(registry: &Registry, collector: impl Collector + 'static) -> anyhow::Result<()> {
+    Ok(registry.register(Box::new(collector))?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn counters_carry_names_and_every_reason_is_explained() {
+        let exit = (Some("sendai".into()), Direction::Egress, Verdict::Drop, Reason::Blocked, 3, 180);
+        let nobody = (None, Direction::Ingress, Verdict::Drop, Reason::UnknownDestination, 1, 60);
+        let text = encode(&Snapshot { exits: vec![exit, nobody], ..Snapshot::default() }).unwrap();
+        let line =
+            r#"bangasa_packets_total{direction="egress",municipality="sendai",reason="blocked",verdict="drop"} 3"#;
+        assert!(text.contains(line), "{text}");
+        assert!(text.contains(r#"municipality="",reason="unknown_destination""#), "{text}");
+        for reason in Reason::ALL {
+            assert!(text.contains(reason.help()), "{} is not explained", reason.name());
+        }
+    }
+}

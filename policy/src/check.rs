@@ -1,0 +1,140 @@
+//! [`RawPolicy`] → [`Policy`]: names resolved, promises between the parts kept, and everything that is wrong or
+//! suspicious said at once. Pure. What needs the tables to judge (classes, views, nodes) is `compile`'s to refuse.
+
+mod across;
+mod attachments;
+mod capacity;
+mod municipality;
+pub(crate) mod ranges;
+mod rules;
+mod sets;
+mod unreachable;
+
+use crate::checked::{Policy, Set};
+use crate::diagnostic::{Diagnostic, Problem, Report, Span, did_you_mean};
+use crate::parse::raw::{RawPolicy, RawPrefecture};
+use crate::source::Source;
+use municipality::Town;
+use rules::{Home, ResolvedRule};
+use sets::Sets;
+
+/// What [`check`] found out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// The policy, unless there is an error among the diagnostics.
+    pub policy: Option<Policy>,
+    /// Everything that is wrong or suspicious, by file and place.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Checks a policy directory.
+pub fn check(source: &Source) -> Checked {
+    let mut report = Report::default();
+    let raw = crate::parse::parse(source, &mut report);
+    let mut sets = sets::resolve(source, &raw, &mut report);
+
+    let block = raw.prefecture.as_ref().map_or_else(Vec::new, |prefecture| block(prefecture, &mut sets, &mut report));
+    let mut essential = Vec::new();
+    let mut baseline = Vec::new();
+    if let Some(prefecture) = &raw.prefecture {
+        ports(prefecture, &mut report);
+        essential = sets.resolve_items(&prefecture.essential, Home::Prefecture, &mut report).ranges.prefixes();
+        baseline = rules::baseline(&prefecture.baseline, &mut sets, &mut report);
+    }
+    let towns: Vec<Town<'_>> =
+        raw.municipalities.iter().map(|raw| municipality::municipality(raw, &mut sets, &mut report)).collect();
+    attachments::check(&raw, &mut report);
+    across::check(&raw, &towns, &mut report);
+    capacity::check(&raw, &baseline, &towns, &mut report);
+    unreachable::check(&baseline, &towns, &mut report);
+    sets.report_unused(&mut report);
+    if raw.municipalities.is_empty() && report.errors() == 0 {
+        nobody(&raw, &mut report);
+    }
+
+    let policy =
+        (report.errors() == 0).then(|| assemble(&raw, sets, block, essential, &baseline, &towns, &report)).flatten();
+    Checked { policy, diagnostics: report.finish() }
+}
+
+/// None only if a part is missing without an error having been reported, which would be a fault of this module.
+fn assemble(
+    raw: &RawPolicy,
+    sets: Sets,
+    block: Vec<String>,
+    essential: Vec<ipnet::IpNet>,
+    baseline: &[ResolvedRule<'_>],
+    towns: &[Town<'_>],
+    report: &Report<'_>,
+) -> Option<Policy> {
+    let prefecture = raw.prefecture.as_ref()?;
+    let names = |list: &[crate::diagnostic::Spanned<String>]| list.iter().map(|name| name.value.clone()).collect();
+    let mut municipalities = towns.iter().map(|town| town.finish(&sets, report)).collect::<Option<Vec<_>>>()?;
+    municipalities.sort_by(|one, other| one.id.cmp(&other.id));
+    Some(Policy {
+        id: prefecture.id.as_ref()?.value.clone(),
+        name: prefecture.name.as_ref()?.value.clone(),
+        uplinks: names(&prefecture.uplinks.items),
+        accesses: names(&prefecture.accesses.items),
+        baseline: baseline.iter().map(|rule| rule.finish(&sets, report)).collect::<Option<Vec<_>>>()?,
+        block,
+        essential,
+        municipalities,
+        sets: sets
+            .into_resolved()
+            .map(|(name, set)| (name, Set { location: report.location(set.span), prefixes: set.prefixes }))
+            .collect(),
+    })
+}
+
+fn block(prefecture: &RawPrefecture, sets: &mut Sets, report: &mut Report<'_>) -> Vec<String> {
+    let mut block: Vec<String> = Vec::new();
+    for name in &prefecture.block.items {
+        if let Some(bare) = name.value.strip_prefix('@') {
+            let problem = Problem::error("bad-reference", name.span, "`[block]` names sets without `@`");
+            report.push(problem.help(format!("write `{bare}`")));
+            sets.touch(bare);
+            continue;
+        }
+        if sets.find("", &name.value, name.span, report).is_some() && !block.contains(&name.value) {
+            block.push(name.value.clone());
+        }
+    }
+    block
+}
+
+/// Every network interface plays one part.
+fn ports(prefecture: &RawPrefecture, report: &mut Report<'_>) {
+    let mut seen: Vec<&crate::diagnostic::Spanned<String>> = Vec::new();
+    for port in prefecture.uplinks.items.iter().chain(&prefecture.accesses.items) {
+        if let Some(first) = seen.iter().find(|other| other.value == port.value) {
+            let problem =
+                Problem::error("duplicate-port", port.span, format!("the port `{}` is named twice", port.value));
+            let problem = problem.related(first.span, "named here first");
+            report.push(problem.help("a port is either an uplink or an access port".to_owned()));
+        } else {
+            seen.push(port);
+        }
+    }
+}
+
+/// Reports the name of something that does not exist.
+fn unknown<'c>(
+    code: &'static str,
+    what: &str,
+    name: &str,
+    span: Span,
+    candidates: impl IntoIterator<Item = &'c str>,
+    report: &mut Report<'_>,
+) {
+    let help = did_you_mean(name, "there are", candidates);
+    let help = help.or_else(|| Some("define it first".to_owned()));
+    report.push(Problem::error(code, span, format!("there is no {what} `{name}`")).help(help));
+}
+
+fn nobody(raw: &RawPolicy, report: &mut Report<'_>) {
+    let Some(prefecture) = &raw.prefecture else { return };
+    let span = Span { file: prefecture.file, start: 0, end: 0 };
+    let problem = Problem::warning("no-municipality", span, "this policy has no municipality, so nothing passes");
+    report.push(problem.help("add a file to `municipalities/`; its name ends in `.toml`".to_owned()));
+}

@@ -1,0 +1,276 @@
+//! Named sets: read, united, and looked up.
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use ipnet::IpNet;
+
+use super::ranges::Ranges;
+use super::rules::Home;
+use super::unknown;
+use crate::diagnostic::{Problem, Report, Span, Spanned, near};
+use crate::parse::document;
+use crate::parse::lines::{self, CountryLine};
+use crate::parse::raw::{Countries, Item, List, RawPolicy, RawPrefecture, RawSet};
+use crate::source::Source;
+
+/// The country file that is read unless another is named.
+const COUNTRIES: &str = "countries.csv";
+
+/// Every set there is.
+#[derive(Debug, Default)]
+pub(crate) struct Sets {
+    by_name: BTreeMap<String, ResolvedSet>,
+    /// The file that defines them; none if it could not be read, so that no name is known to be wrong.
+    file: Option<usize>,
+}
+
+/// A set in full.
+#[derive(Debug)]
+pub(crate) struct ResolvedSet {
+    pub ranges: Rc<Ranges>,
+    pub prefixes: Vec<IpNet>,
+    pub span: Span,
+    pub complete: bool,
+    used: bool,
+}
+
+/// A list of items as addresses.
+#[derive(Clone, Debug)]
+pub(crate) struct Addresses {
+    pub ranges: Rc<Ranges>,
+    /// The set it consists of, if it is nothing else.
+    pub set: Option<String>,
+    pub complete: bool,
+}
+
+/// Reads every set with its files.
+pub(crate) fn resolve<'a>(source: &'a Source, raw: &RawPolicy, report: &mut Report<'a>) -> Sets {
+    let Some(prefecture) = &raw.prefecture else {
+        return Sets::default();
+    };
+    let mut sets = Sets { by_name: BTreeMap::new(), file: Some(prefecture.file) };
+    let mut files = Files { source, sets: HashMap::new() };
+    let wanted = prefecture.sets.iter().any(|set| set.countries.is_some());
+    let countries = countries(prefecture, wanted, source, report);
+    for raw in &prefecture.sets {
+        let set = set(raw, &mut files, &countries, report);
+        sets.by_name.insert(raw.name.value.clone(), set);
+    }
+    sets
+}
+
+/// Set files, each read once however many sets name it.
+struct Files<'a> {
+    source: &'a Source,
+    sets: HashMap<&'a str, (Rc<Ranges>, bool)>,
+}
+
+fn set<'a>(raw: &RawSet, files: &mut Files<'a>, countries: &CountryTable, report: &mut Report<'a>) -> ResolvedSet {
+    let mut ranges = Ranges::default();
+    let mut complete = raw.complete;
+    if let Some(name) = &raw.file {
+        let (file, good) = files.read(name, report);
+        ranges.extend(&file);
+        complete &= good;
+    }
+    for prefix in raw.prefixes.iter().flat_map(|list| &list.items) {
+        ranges.add_prefix(prefix.value);
+    }
+    if let Some(wanted) = &raw.countries {
+        complete &= countries.select(wanted, &mut ranges, report);
+    }
+    ranges.normalize();
+    if ranges.is_empty() && complete {
+        let problem = Problem::warning("empty-set", raw.name.span, format!("the set `{}` is empty", raw.name.value));
+        report.push(problem.help("rules that name it match nothing; fill it, or remove it".to_owned()));
+    }
+    ResolvedSet { prefixes: ranges.prefixes(), ranges: Rc::new(ranges), span: raw.name.span, complete, used: false }
+}
+
+impl<'a> Files<'a> {
+    fn read(&mut self, name: &Spanned<String>, report: &mut Report<'a>) -> (Rc<Ranges>, bool) {
+        if let Some((ranges, complete)) = self.sets.get(name.value.as_str()) {
+            return (Rc::clone(ranges), *complete);
+        }
+        let Some((path, bytes)) = find_file(self.source, name, report) else {
+            return (Rc::default(), false);
+        };
+        let read = document::text(path, bytes, report).map(|(file, text)| lines::set_file(file, text, report));
+        let (ranges, complete) = read.unwrap_or_default();
+        let ranges = Rc::new(ranges);
+        self.sets.insert(path, (Rc::clone(&ranges), complete));
+        (ranges, complete)
+    }
+}
+
+fn find_file<'a>(source: &'a Source, name: &Spanned<String>, report: &mut Report<'_>) -> Option<(&'a str, &'a [u8])> {
+    if let Some((path, bytes)) = source.files.get_key_value(&name.value) {
+        return Some((path, bytes));
+    }
+    let problem =
+        Problem::error("missing-file", name.span, format!("there is no file `{}` in the policy directory", name.value));
+    let help = match near(&name.value, source.files.keys().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if name.value.starts_with('/') || name.value.contains("..") || name.value.contains('\\') => {
+            "files are named relative to the policy directory, with `/`, and lie inside it".to_owned()
+        }
+        None => "create it, or correct its name; set files lie in `sets/`".to_owned(),
+    };
+    report.push(problem.help(help));
+    None
+}
+
+/// What the country files say.
+#[derive(Default)]
+struct CountryTable {
+    lines: Vec<CountryLine>,
+    complete: bool,
+    /// Whether there is any country file.
+    present: bool,
+}
+
+fn countries<'a>(
+    prefecture: &RawPrefecture,
+    wanted: bool,
+    source: &'a Source,
+    report: &mut Report<'a>,
+) -> CountryTable {
+    let mut table = CountryTable { lines: Vec::new(), complete: true, present: false };
+    let mut add = |path: &'a str, bytes: &'a [u8], report: &mut Report<'a>| {
+        table.present = true;
+        let read = document::text(path, bytes, report).map(|(file, text)| lines::country_file(file, text, report));
+        let (lines, good) = read.unwrap_or_default();
+        table.lines.extend(lines);
+        table.complete &= good;
+    };
+    match &prefecture.country_files {
+        Some(names) => {
+            let mut complete = names.complete;
+            for name in &names.items {
+                match find_file(source, name, report) {
+                    Some((path, bytes)) => add(path, bytes, report),
+                    None => complete = false,
+                }
+            }
+            table.complete &= complete;
+            table.present |= !complete;
+        }
+        None => {
+            if let Some((path, bytes)) = source.files.get_key_value(COUNTRIES).filter(|_| wanted) {
+                add(path, bytes, report);
+            }
+        }
+    }
+    table
+}
+
+impl CountryTable {
+    /// Adds the addresses of the wanted countries; says whether that is all of them.
+    fn select(&self, wanted: &Countries, ranges: &mut Ranges, report: &mut Report<'_>) -> bool {
+        if !self.present {
+            let problem = Problem::error("missing-file", wanted.codes.span, "there is no country file");
+            report
+                .push(problem.help(format!(
+                    "put `{COUNTRIES}` into the policy directory, with lines such as `192.0.2.0/24,JP`"
+                )));
+            return false;
+        }
+        for code in &wanted.codes.items {
+            let known = self.lines.iter().any(|line| line.code == code.value.as_bytes());
+            if !known && self.complete {
+                let message = format!("no line of the country files is about `{}`", code.value);
+                let problem = Problem::warning("unknown-country", code.span, message);
+                report.push(problem.help("correct the code, or bring the country files up to date".to_owned()));
+            }
+        }
+        let listed = |line: &&CountryLine| wanted.codes.items.iter().any(|code| line.code == code.value.as_bytes());
+        for line in self.lines.iter().filter(|line| listed(line) != wanted.inverted) {
+            ranges.add_range(line.first, line.last);
+        }
+        self.complete
+    }
+}
+
+impl Sets {
+    /// A set by its name, which from then on is in use; reports a name that is none. `mark` is what such names begin
+    /// with where this one stands: `@`, or nothing.
+    pub fn find(&mut self, mark: &str, name: &str, span: Span, report: &mut Report<'_>) -> Option<&ResolvedSet> {
+        if !self.by_name.contains_key(name) {
+            let lost = self.file.is_none_or(|file| report.may_define(file, name));
+            if !lost {
+                let marked: Vec<String> = self.by_name.keys().map(|name| format!("{mark}{name}")).collect();
+                let candidates = marked.iter().map(String::as_str);
+                unknown("unknown-set", "set", &format!("{mark}{name}"), span, candidates, report);
+            }
+            // Whoever mistyped the name of a set has a use for it: that it is unused would be one message too many.
+            if let Some(meant) = near(name, self.by_name.keys().map(String::as_str)).map(str::to_owned) {
+                self.touch(&meant);
+            }
+            return None;
+        }
+        self.touch(name);
+        self.by_name.get(name)
+    }
+
+    /// Counts a set as used.
+    pub fn touch(&mut self, name: &str) {
+        if let Some(set) = self.by_name.get_mut(name) {
+            set.used = true;
+        }
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
+    /// The prefixes of a set that [`Sets::resolve_items`] named.
+    pub fn prefixes(&self, name: &str) -> &[IpNet] {
+        self.by_name.get(name).map_or(&[], |set| &set.prefixes)
+    }
+
+    /// `from`, `to`, `isolated` and `essential`.
+    pub fn resolve_items(&mut self, list: &List<Spanned<Item>>, home: Home<'_>, report: &mut Report<'_>) -> Addresses {
+        let mut ranges = Ranges::default();
+        let mut complete = list.complete;
+        for item in &list.items {
+            match &item.value {
+                Item::Prefix(prefix) => ranges.add_prefix(*prefix),
+                Item::Set(name) => match self.find("@", name, item.span, report) {
+                    Some(set) if list.items.len() == 1 => {
+                        let complete = complete && set.complete;
+                        return Addresses { ranges: Rc::clone(&set.ranges), set: Some(name.clone()), complete };
+                    }
+                    Some(set) => {
+                        ranges.extend(&set.ranges);
+                        complete &= set.complete;
+                    }
+                    None => complete = false,
+                },
+                Item::Section(name) => match home.section(name, item.span, self, report) {
+                    Some(section) => {
+                        section.items.iter().for_each(|prefix| ranges.add_prefix(prefix.value));
+                        complete &= section.complete;
+                    }
+                    None => complete = false,
+                },
+            }
+        }
+        ranges.normalize();
+        Addresses { ranges: Rc::new(ranges), set: None, complete }
+    }
+
+    pub fn report_unused(&self, report: &mut Report<'_>) {
+        // Where something could not be read, a set that is named there would seem unused.
+        let unused = |name: &str, set: &ResolvedSet| !set.used && (report.errors() == 0 || !report.mentions(name));
+        let unused: Vec<_> = self.by_name.iter().filter(|(name, set)| unused(name, set)).collect();
+        for (name, set) in unused {
+            let problem = Problem::warning("unused-set", set.span, format!("nothing uses the set `{name}`"));
+            report.push(problem.help(format!("remove it, or name it: `@{name}` in a rule, `{name}` in `[block]`")));
+        }
+    }
+
+    pub fn into_resolved(self) -> impl Iterator<Item = (String, ResolvedSet)> {
+        self.by_name.into_iter()
+    }
+}

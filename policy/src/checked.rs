@@ -1,0 +1,152 @@
+//! The checked policy: every name resolved, every prefix parsed, every location kept. Only [`crate::check`] makes one.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use abi::Direction;
+use ipnet::IpNet;
+
+use crate::source::Location;
+
+/// A whole prefecture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// `[prefecture] id`.
+    pub id: String,
+    /// `[prefecture] name`.
+    pub name: String,
+    /// Uplink port names.
+    pub uplinks: Vec<String>,
+    /// Access port (trunk) names.
+    pub accesses: Vec<String>,
+    /// Every named set, by name.
+    pub sets: BTreeMap<String, Set>,
+    /// `[block] sets`, in order: the first that contains an address names the drop.
+    pub block: Vec<String>,
+    /// `[isolation] essential`: stays reachable under isolation.
+    pub essential: Vec<IpNet>,
+    /// The prefecture's rules, before any municipality's.
+    pub baseline: Vec<Rule>,
+    /// Sorted by id.
+    pub municipalities: Vec<Municipality>,
+}
+
+/// A named set of prefixes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Set {
+    /// Sorted, disjoint, aggregated.
+    pub prefixes: Vec<IpNet>,
+    /// Where it is defined.
+    pub location: Location,
+}
+
+/// One municipality.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Municipality {
+    /// Slug.
+    pub id: String,
+    /// In people's script.
+    pub name: String,
+    /// Where its packets enter.
+    pub attachments: Vec<Attachment>,
+    /// Its own addresses.
+    pub prefixes: Vec<IpNet>,
+    /// Literal addresses in `to` of its ingress rules: published, its own as well, and never translated.
+    pub published: Vec<IpNet>,
+    /// IPv4 addresses of `[nat] pool`, in ascending order; empty: routed untranslated.
+    pub nat_pool: Vec<std::net::Ipv4Addr>,
+    /// Named parts.
+    pub sections: BTreeMap<String, Vec<IpNet>>,
+    /// `isolated`: whole, or these prefixes.
+    pub isolation: Isolation,
+    /// Budgets by name (`flows`, `new_flows_per_second`, `packets_per_second`, `bits_per_second`); checked, enforced later.
+    pub limits: BTreeMap<String, u64>,
+    /// `[egress]`.
+    pub egress: Rules,
+    /// `[ingress]`.
+    pub ingress: Rules,
+    /// The file it stands in.
+    pub location: Location,
+}
+
+/// Who is cut off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// Nobody.
+    #[default]
+    None,
+    /// The whole municipality.
+    All,
+    /// Sections and terminals.
+    Parts(Vec<IpNet>),
+}
+
+/// A port and VLAN where a municipality's packets enter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// Access port name.
+    pub port: String,
+    /// No, one or two VLAN ids, from the outside in.
+    pub vlans: Vec<u16>,
+    /// The gateway's own addresses there, with prefix length.
+    pub addresses: Vec<IpNet>,
+    /// The municipality's routers: next hops for its prefixes that are not on the segment.
+    pub routers: Vec<IpAddr>,
+    /// Where it stands.
+    pub location: Location,
+}
+
+impl Attachment {
+    /// `lan0`, `lan0.101` or `lan0.200.101`.
+    pub fn name(&self) -> String {
+        self.vlans.iter().fold(self.port.clone(), |name, vlan| format!("{name}.{vlan}"))
+    }
+}
+
+/// Rules of one direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// What happens to what no rule matches: allow or deny.
+    pub default: Action,
+    /// In order; the first match wins.
+    pub rules: Vec<Rule>,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Unique within its list.
+    pub name: String,
+    /// Directions it holds in: one for a municipality's rule, one or both for the baseline's.
+    pub directions: Vec<Direction>,
+    /// Sources; `None` is any, an empty list is nobody.
+    pub from: Option<Vec<IpNet>>,
+    /// Destinations; `None` is any, an empty list is nobody.
+    pub to: Option<Vec<IpNet>>,
+    /// Protocols and destination ports; `None` is any, an empty list is nothing.
+    pub services: Option<Vec<Service>>,
+    /// What it says.
+    pub action: Action,
+    /// Where it stands.
+    pub location: Location,
+}
+
+/// A protocol, with destination ports where it has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Service {
+    /// IP protocol number.
+    pub protocol: u8,
+    /// First and last destination port, for TCP and UDP; `None` is any.
+    pub ports: Option<(u16, u16)>,
+}
+
+/// What a rule, or a default, says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Drop.
+    Deny,
+    /// Forward.
+    Allow,
+    /// Hand to the inspector; TCP only.
+    Inspect,
+}

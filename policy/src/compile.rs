@@ -1,0 +1,230 @@
+//! Turns a checked policy into table images. Pure: no IO, no clock. Installing them is `dataplane::install`.
+//!
+//! ```text
+//! prefixes and what they say ─► classes ─► prefix tables (V4_ROOT, V6_ROOT, NODES)
+//! rules ─► rulebooks ─► rows ◄─ classes, services ─► VIEWS, SERVICE_VIEWS
+//! attachments ─► VLANS, INNER_VLANS
+//! ```
+//! The same policy and the same numbering always make the same bytes.
+
+mod attachments;
+pub(crate) mod capacity;
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::net::IpAddr;
+
+use abi::limits;
+use abi::tables::{Class, Municipality, View, municipality as municipality_flags, view};
+use ipnet::IpNet;
+
+pub use capacity::CapacityError;
+
+use crate::checked::{Action, Isolation, Policy};
+use crate::classes::{Classes, Marks, Tag, classes};
+use crate::describe::Glossary;
+use crate::numbering::Numbering;
+use crate::prefix_table::{self, Nodes};
+use crate::rulebook::{Dimension, Rulebooks};
+use crate::services::{Services, services};
+use crate::source::Location;
+use crate::tables::{Digest, Tables};
+
+/// Compiling fails in one way only.
+pub type CompileError = CapacityError;
+
+/// A policy ready to be installed, with what is needed to put its numbers into words again.
+#[derive(Clone, Debug)]
+pub struct CompiledPolicy {
+    /// The table images.
+    pub tables: Tables,
+    /// What is still needed once the tables are installed.
+    pub glossary: Glossary,
+    /// Of the images: what must be found when the maps are read back.
+    pub digest: Digest,
+}
+
+impl std::ops::Deref for CompiledPolicy {
+    type Target = Glossary;
+
+    fn deref(&self) -> &Glossary {
+        &self.glossary
+    }
+}
+
+/// What people need to know about a rule that decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleDoc {
+    /// Its name.
+    pub name: String,
+    /// Id of the municipality it belongs to; none: the baseline.
+    pub municipality: Option<String>,
+    /// Directions it holds in.
+    pub directions: Vec<abi::Direction>,
+    /// What it says.
+    pub action: Action,
+    /// Where it stands.
+    pub location: Location,
+}
+
+/// Compiles a policy; what is new in it gets numbers (see [`Numbering::extend`]).
+///
+/// # Errors
+/// The policy needs more of something than the maps hold.
+pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy, CompileError> {
+    let numbering = numbering.extend(policy)?;
+    let mut rulebooks = Rulebooks::collect(policy)?;
+    let classes = classes(marks(policy, &numbering, &rulebooks.prefixes.lists));
+    capacity::fits("address classes", classes.states.len(), limits::CLASSES)?;
+
+    let mut nodes = Nodes::new();
+    let v4_root = prefix_table::v4_root(&classes.v4, &mut nodes);
+    let v6_root = prefix_table::v6_root(&classes.v6, &mut nodes);
+    capacity::fits("nodes of the prefix tables", nodes.count(), limits::NODES)?;
+
+    let services = services(&rulebooks.services.lists);
+    capacity::fits("service classes", services.members.len(), limits::SERVICE_CLASSES)?;
+
+    let views = views(policy, &classes, &mut rulebooks)?;
+    let service_views = service_views(policy, &services, &mut rulebooks)?;
+    let rules = std::mem::take(&mut rulebooks.docs);
+    let layout = rulebooks.lay_out()?;
+    let attached = attachments::lay_out(policy, &numbering)?;
+
+    let mut municipalities = vec![Municipality::default(); limits::MUNICIPALITIES as usize];
+    let mut pool_addresses = Vec::new();
+    for (position, municipality) in policy.municipalities.iter().enumerate() {
+        let mut books = [layout.rulebooks[2 * position], layout.rulebooks[2 * position + 1]];
+        for (direction, book) in books.iter_mut().enumerate() {
+            book.service_views = ((2 * position + direction) * services.members.len()) as u32;
+        }
+        let number = numbering.municipalities[&municipality.id];
+        municipalities[usize::from(number)] = Municipality {
+            rulebooks: books,
+            views: (position * classes.states.len()) as u32,
+            pool: pool_addresses.len() as u32,
+            pool_size: municipality.nat_pool.len() as u32,
+            flags: municipality_flags::PRESENT
+                | match municipality.isolation {
+                    Isolation::None => 0,
+                    Isolation::All => municipality_flags::ISOLATED,
+                    Isolation::Parts(_) => municipality_flags::ISOLATED_PARTS,
+                },
+            attachment: attached.inward[position],
+        };
+        pool_addresses.extend(municipality.nat_pool.iter().map(|address| u32::from_ne_bytes(address.octets())));
+    }
+    capacity::fits("NAT pool addresses", pool_addresses.len(), limits::POOL_ADDRESSES)?;
+
+    let tables = Tables {
+        v4_root,
+        v6_root,
+        nodes: nodes.entries,
+        classes: class_entries(policy, &numbering, &classes),
+        views,
+        municipalities,
+        attachments: attached.attachments,
+        vlans: attached.vlans,
+        inner_vlans: attached.inner_vlans,
+        services: services.table,
+        service_views,
+        rows: layout.rows,
+        rules: layout.rules,
+        pool_addresses,
+    };
+    let digest = tables.digest();
+    Ok(CompiledPolicy { tables, glossary: Glossary::new(numbering, rules), digest })
+}
+
+/// Every prefix of the policy, with what it says.
+fn marks(policy: &Policy, numbering: &Numbering, lists: &[&[IpNet]]) -> Marks {
+    let mut marks = Marks::default();
+    for (rank, name) in (0..).zip(&policy.block) {
+        let set = policy.sets.get(name);
+        marks.add(Tag::Blocked(rank), set.iter().flat_map(|set| &set.prefixes));
+    }
+    marks.add(Tag::Essential, &policy.essential);
+    for (position, municipality) in (0..).zip(&policy.municipalities) {
+        let owner = Tag::Owner(numbering.municipalities[&municipality.id]);
+        let sees = |flags: u32| Tag::View(position, flags as u16);
+        let pool: Vec<_> = municipality.nat_pool.iter().map(|&address| single(address.into())).collect();
+        let attachments = municipality.attachments.iter();
+        let gateways: Vec<_> = attachments.flat_map(|it| &it.addresses).map(|it| single(it.addr())).collect();
+        marks.add(owner, municipality.prefixes.iter().chain(&municipality.published).chain(&pool));
+        marks.add(sees(view::MEMBER), municipality.prefixes.iter().chain(&municipality.published));
+        marks.add(sees(view::PUBLISHED), &municipality.published);
+        marks.add(sees(view::GATEWAY), &gateways);
+        if let Isolation::Parts(parts) = &municipality.isolation {
+            marks.add(sees(view::ISOLATED), parts);
+        }
+    }
+    for (number, list) in (0..).zip(lists) {
+        marks.add(Tag::List(number), *list);
+    }
+    marks
+}
+
+fn single(address: IpAddr) -> IpNet {
+    IpNet::from(address)
+}
+
+fn class_entries(policy: &Policy, numbering: &Numbering, classes: &Classes) -> Vec<Class> {
+    let set = |rank: u16| numbering.sets.get(&policy.block[usize::from(rank)]).copied().unwrap_or(0);
+    let entry = |state: &crate::classes::State| Class {
+        blocked: state.blocked.map_or(0, set),
+        owner: state.owner,
+        flags: state.flags,
+    };
+    classes.states.iter().map(|state| entry(state)).collect()
+}
+
+/// `VIEWS`: by municipality's position, then by class.
+fn views(policy: &Policy, classes: &Classes, rulebooks: &mut Rulebooks<'_>) -> Result<Vec<View>, CapacityError> {
+    let count = classes.states.len();
+    let all = count * policy.municipalities.len();
+    capacity::fits("views (address classes times municipalities)", all, limits::VIEWS)?;
+    let mut views = vec![View::default(); all];
+    let mut uses = Vec::new();
+    for (class, state) in classes.states.iter().enumerate() {
+        uses.clear();
+        for tag in &state.tags {
+            match *tag {
+                Tag::View(position, flags) => views[usize::from(position) * count + class].flags |= u32::from(flags),
+                Tag::List(list) => uses.extend_from_slice(rulebooks.prefix_uses(list)),
+                Tag::Owner(_) | Tag::Blocked(_) | Tag::Essential => {}
+            }
+        }
+        rulebooks.number_rows(&mut uses, |book, dimension, row| {
+            let view = &mut views[book.municipality * count + class];
+            match dimension {
+                Dimension::Source => view.source_row[book.direction as usize] = row,
+                Dimension::Destination => view.destination_row[book.direction as usize] = row,
+                Dimension::Service => {}
+            }
+        })?;
+    }
+    Ok(views)
+}
+
+/// `SERVICE_VIEWS`: by municipality's position, then direction, then service class.
+fn service_views(
+    policy: &Policy,
+    services: &Services,
+    rulebooks: &mut Rulebooks<'_>,
+) -> Result<Vec<u32>, CapacityError> {
+    let count = services.members.len();
+    let all = count * policy.municipalities.len() * 2;
+    capacity::fits("service views (service classes times rulebooks)", all, limits::SERVICE_VIEWS)?;
+    let mut views = vec![0; all];
+    let mut uses = Vec::new();
+    for (class, lists) in services.members.iter().enumerate() {
+        uses.clear();
+        lists.iter().for_each(|&list| uses.extend_from_slice(rulebooks.service_uses(list)));
+        rulebooks.number_rows(&mut uses, |book, _, row| {
+            views[(2 * book.municipality + book.direction as usize) * count + class] = u32::from(row);
+        })?;
+    }
+    Ok(views)
+}

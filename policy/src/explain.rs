@@ -1,0 +1,122 @@
+//! What would happen to a packet, and why: every stage, what it looked at, what it said, and the rule with its place.
+//!
+//! There is no second implementation here: the packet's text becomes a real frame, the model judges it, and its trace
+//! is the explanation. The packet stands alone: no flow exists before it.
+
+mod frame;
+mod packet;
+mod text;
+
+use serde::Serialize;
+
+use crate::checked::Policy;
+use crate::model::{BadPortName, Model, Stage, Step, Trace, enter};
+use crate::source::Location;
+
+pub use packet::PacketTextError;
+
+/// One packet explained. `Display` is for people, `Serialize` for programs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// The packet, as it was asked for.
+    pub packet: String,
+    /// Where it enters.
+    pub port: String,
+    /// The stages that it reached, in order.
+    pub steps: Vec<Step>,
+    /// [`abi::Verdict::name`].
+    pub verdict: &'static str,
+    /// [`abi::Reason::name`].
+    pub reason: &'static str,
+    /// [`abi::Reason::help`].
+    pub meaning: &'static str,
+    /// The block set, for `blocked`.
+    pub set: Option<String>,
+    /// The rule that decided, if one did.
+    pub rule: Option<DecidingRule>,
+    /// Whose packet it is, if that was reached.
+    pub municipality: Option<String>,
+    /// [`abi::Direction::name`].
+    pub direction: &'static str,
+}
+
+/// A rule and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DecidingRule {
+    /// Its name.
+    pub name: String,
+    /// Whether it is one of the prefecture's baseline.
+    pub baseline: bool,
+    /// File, line and column.
+    pub location: Location,
+}
+
+/// Why there is nothing to explain. The asker is at fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExplainError {
+    /// The port's name is not one.
+    #[error(transparent)]
+    BadPortName(#[from] BadPortName),
+    /// The policy has no such port.
+    #[error("the policy has no port `{port}`; its ports are {known}")]
+    UnknownPort {
+        /// As asked for.
+        port: String,
+        /// Those that exist, with the VLANs where municipalities are attached.
+        known: String,
+    },
+    /// The packet's text cannot be understood.
+    #[error(transparent)]
+    Packet(#[from] PacketTextError),
+}
+
+/// Explains a packet like `tcp 10.4.20.7:51000 > 198.51.100.4:443` that enters a port like `lan0.101`.
+///
+/// # Errors
+/// The port or the text is not understood; the message says what is.
+pub fn explain(policy: &Policy, port: &str, packet: &str) -> Result<Explanation, ExplainError> {
+    let asked = packet::parse(packet)?;
+    let (base, frame) = enter(port, &frame::build(&asked))?;
+    if !policy.uplinks.iter().chain(&policy.accesses).any(|known| known == base) {
+        return Err(ExplainError::UnknownPort { port: port.to_owned(), known: ports(policy) });
+    }
+    let mut trace = Trace::on();
+    let (judgement, rule) = Model::new(policy, FIRST_GENERATION).judge_traced(base, 0, &frame, &mut trace);
+    Ok(Explanation {
+        packet: packet.split_whitespace().collect::<Vec<_>>().join(" "),
+        port: port.to_owned(),
+        steps: trace.into_steps(),
+        verdict: judgement.verdict.name(),
+        reason: judgement.reason.name(),
+        meaning: judgement.reason.help(),
+        set: judgement.set,
+        rule: rule.map(|rule| DecidingRule {
+            name: rule.name.to_string(),
+            baseline: rule.baseline,
+            location: rule.location.clone(),
+        }),
+        municipality: judgement.municipality,
+        direction: judgement.direction.name(),
+    })
+}
+
+/// The policy's ports, as they are asked for.
+fn ports(policy: &Policy) -> String {
+    let attachments = policy.municipalities.iter().flat_map(|municipality| &municipality.attachments);
+    let mut names: Vec<String> = attachments.map(|attachment| format!("`{}`", attachment.name())).collect();
+    names.sort_unstable();
+    let hidden = names.len().saturating_sub(MOST_PORTS);
+    names.truncate(MOST_PORTS);
+    names.extend(policy.uplinks.iter().map(|port| format!("`{port}`")));
+    if hidden > 0 {
+        names.push(format!("and {hidden} more"));
+    }
+    names.join(", ")
+}
+
+const FIRST_GENERATION: u32 = 1;
+/// Attachments that a message names.
+const MOST_PORTS: usize = 12;
+
+#[cfg(test)]
+mod tests;

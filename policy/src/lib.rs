@@ -1,0 +1,41 @@
+//! Text → checked policy → table images, and the reference model that explains them. No IO, no clock, no kernel.
+//!
+//! ```text
+//! Source ─► parse ─► check ─► Policy ─► compile ─► CompiledPolicy (Tables, RuleDoc, digest)
+//!                               ├────► model   (judges packets, apart from compile)
+//!                               ├────► explain (every stage in words)
+//!                               └────► plan    (what would change)
+//! ```
+//! Installing tables is `dataplane::install`; reading directories is the caller's.
+
+pub mod cases;
+mod check;
+pub mod checked;
+mod classes;
+pub mod compile;
+mod describe;
+pub mod diagnostic;
+pub mod explain;
+pub mod judgement;
+pub mod model;
+pub mod numbering;
+mod parse;
+pub mod plan;
+mod prefix_table;
+mod rulebook;
+mod services;
+pub mod source;
+pub mod tables;
+
+pub use check::{Checked, check};
+pub use checked::Policy;
+pub use compile::{CompileError, CompiledPolicy, RuleDoc, compile};
+pub use describe::Glossary;
+pub use diagnostic::{Diagnostic, Severity, render};
+pub use explain::{Explanation, explain};
+pub use judgement::Judgement;
+pub use model::Model;
+pub use numbering::Numbering;
+pub use plan::{Plan, plan};
+pub use source::Source;
+pub use tables::{Digest, Tables};

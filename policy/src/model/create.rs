@@ -1,0 +1,64 @@
+//! Stage "create": a passed packet that begins a flow is translated if need be, and its flow remembered.
+
+use std::ops::ControlFlow;
+
+use abi::{Reason, Verdict};
+
+use super::crossing::{Crossing, Exit};
+use super::flows::{Flow, Flows, Key, Progress};
+use super::nat::{Nat, nat};
+use super::packet::{Packet, Transport};
+use super::prefecture::Municipality;
+use super::rules::Decision;
+use super::tcp::Connection;
+use super::trace::Stage;
+
+/// Remembers the flow. The verdict stands unless the pool has no address for it.
+pub(crate) fn create(
+    x: &mut Crossing,
+    municipality: &Municipality,
+    packet: &Packet,
+    key: Key,
+    decision: Decision,
+    flows: &mut Flows,
+) -> ControlFlow<Exit, Exit> {
+    let Decision { verdict, reason, rule } = decision;
+    let translation = match nat(x, municipality, packet, &key, verdict, flows) {
+        Nat::Untranslated => None,
+        Nat::Public(address, port) => Some((address, port)),
+        Nat::Exhausted => {
+            let pool = municipality.pool.len();
+            // The rule that let it through is told: whose service suffers is what the operator asks first.
+            let exit = Exit { rule, ..Exit::drop(Reason::NatExhausted) };
+            return x.stop(Stage::Create, exit, || format!("pool of {pool} addresses"));
+        }
+    };
+    let progress = match (&packet.transport, verdict) {
+        (Transport::Tcp(_, segment), Verdict::Inspect) => Progress::Tcp(Connection::inspected(segment)),
+        (Transport::Tcp(_, segment), _) => Progress::Tcp(Connection::opened_by(segment)),
+        _ => Progress::OneWay,
+    };
+    let flow = Flow {
+        number: 0,
+        last_seen_s: x.now_s,
+        generation: x.generation,
+        origin: x.direction,
+        verdict,
+        rule: rule.clone(),
+        progress,
+        translation,
+    };
+    flows.insert(key.clone(), flow);
+    flows.record(packet, x.direction, &key, x.now_s);
+    x.effects.new_flow = true;
+    x.effects.translation = translation;
+    x.pass(Stage::Create, || {
+        let public = match translation {
+            Some((address, port)) if key.protocol == 6 || key.protocol == 17 => format!("as {address}:{port}"),
+            Some((address, _)) => format!("as {address}"),
+            None => "untranslated".into(),
+        };
+        (format!("{} > {}", packet.source, packet.destination), format!("new flow, {public}"))
+    });
+    ControlFlow::Continue(Exit { rule, ..Exit::new(verdict, reason) })
+}

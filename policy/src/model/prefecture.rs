@@ -1,0 +1,196 @@
+//! The policy as the stages ask it: lists of prefixes turned into address sets, names kept.
+
+use std::collections::{HashMap, HashSet};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use abi::Direction;
+use ipnet::IpNet;
+
+use super::addresses::{AddressSet, Owners};
+use crate::checked::{self, Action, Policy, Service};
+use crate::source::Location;
+
+/// A whole policy, prepared.
+#[derive(Debug)]
+pub(crate) struct Prefecture {
+    ports: HashMap<String, Direction>,
+    /// Port and VLANs → municipality.
+    attachments: HashMap<(String, Vec<u16>), usize>,
+    /// Port and outer VLAN under which two tags are expected.
+    double_tagged: HashSet<(String, u16)>,
+    municipalities: Vec<Municipality>,
+    by_id: HashMap<Arc<str>, usize>,
+    /// `[block] sets`, in order.
+    pub(crate) block: Vec<(String, AddressSet)>,
+    pub(crate) essential: AddressSet,
+    /// Every municipality's prefixes, published addresses and pools.
+    pub(crate) ours: AddressSet,
+    pub(crate) owners: Owners,
+    pub(crate) baseline: Vec<Arc<Rule>>,
+}
+
+/// One municipality, prepared.
+#[derive(Debug)]
+pub(crate) struct Municipality {
+    pub(crate) id: Arc<str>,
+    pub(crate) name: String,
+    /// Prefixes and published addresses: who may send from here.
+    pub(crate) members: AddressSet,
+    /// The gateway's own addresses on its attachments.
+    pub(crate) gateway: AddressSet,
+    /// Never translated.
+    pub(crate) published: AddressSet,
+    pub(crate) isolation: Isolation,
+    pub(crate) pool: Vec<Ipv4Addr>,
+    egress: Rules,
+    ingress: Rules,
+}
+
+/// Who is cut off.
+#[derive(Debug)]
+pub(crate) enum Isolation {
+    None,
+    All,
+    Parts(AddressSet),
+}
+
+/// The municipality's rules of one direction.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) rules: Vec<Arc<Rule>>,
+    pub(crate) default: Action,
+}
+
+/// One rule. `None` is any.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) name: Arc<str>,
+    pub(crate) baseline: bool,
+    pub(crate) directions: Vec<Direction>,
+    pub(crate) from: Option<AddressSet>,
+    pub(crate) to: Option<AddressSet>,
+    pub(crate) services: Option<Vec<Service>>,
+    pub(crate) action: Action,
+    pub(crate) location: Location,
+}
+
+impl Rule {
+    fn new(rule: &checked::Rule, baseline: bool) -> Arc<Self> {
+        Arc::new(Self {
+            name: rule.name.as_str().into(),
+            baseline,
+            directions: rule.directions.clone(),
+            from: rule.from.as_ref().map(AddressSet::new),
+            to: rule.to.as_ref().map(AddressSet::new),
+            services: rule.services.clone(),
+            action: rule.action,
+            location: rule.location.clone(),
+        })
+    }
+
+    /// `file:line`, as people look it up.
+    pub(crate) fn place(&self) -> String {
+        format!("{}:{}", self.location.file, self.location.line)
+    }
+}
+
+impl Prefecture {
+    /// Prepares a checked policy.
+    pub(crate) fn new(policy: &Policy) -> Self {
+        let uplinks = policy.uplinks.iter().map(|port| (port.clone(), Direction::Ingress));
+        let accesses = policy.accesses.iter().map(|port| (port.clone(), Direction::Egress));
+        let mut prefecture = Self {
+            ports: uplinks.chain(accesses).collect(),
+            attachments: HashMap::new(),
+            double_tagged: HashSet::new(),
+            municipalities: policy.municipalities.iter().map(Municipality::new).collect(),
+            by_id: HashMap::new(),
+            block: policy.block.iter().filter_map(|name| Some((name.clone(), set(policy, name)?))).collect(),
+            essential: AddressSet::new(&policy.essential),
+            ours: AddressSet::new(&policy.municipalities.iter().flat_map(own).collect::<Vec<_>>()),
+            owners: Owners::default(),
+            baseline: policy.baseline.iter().map(|rule| Rule::new(rule, true)).collect(),
+        };
+        for (index, municipality) in policy.municipalities.iter().enumerate() {
+            let id = prefecture.municipalities[index].id.clone();
+            for prefix in own(municipality) {
+                prefecture.owners.claim(prefix, &id);
+            }
+            prefecture.by_id.insert(id, index);
+            for attachment in &municipality.attachments {
+                if let [outer, _] = attachment.vlans[..] {
+                    prefecture.double_tagged.insert((attachment.port.clone(), outer));
+                }
+                prefecture.attachments.insert((attachment.port.clone(), attachment.vlans.clone()), index);
+            }
+        }
+        prefecture
+    }
+
+    /// Which way packets that enter a port cross the gateway.
+    pub(crate) fn direction(&self, port: &str) -> Option<Direction> {
+        self.ports.get(port).copied()
+    }
+
+    /// The municipality attached at exactly these VLANs.
+    pub(crate) fn attached(&self, port: &str, vlans: &[u16]) -> Option<&Municipality> {
+        let index = *self.attachments.get(&(port.to_owned(), vlans.to_vec()))?;
+        Some(&self.municipalities[index])
+    }
+
+    /// Whether packets of this outer VLAN carry an inner tag.
+    pub(crate) fn is_double_tagged(&self, port: &str, outer: u16) -> bool {
+        self.double_tagged.contains(&(port.to_owned(), outer))
+    }
+
+    /// By id.
+    pub(crate) fn municipality(&self, id: &str) -> Option<&Municipality> {
+        Some(&self.municipalities[*self.by_id.get(id)?])
+    }
+}
+
+impl Municipality {
+    fn new(municipality: &checked::Municipality) -> Self {
+        let gateway = municipality.attachments.iter().flat_map(|attachment| &attachment.addresses);
+        Self {
+            id: municipality.id.as_str().into(),
+            name: municipality.name.clone(),
+            members: AddressSet::new(municipality.prefixes.iter().chain(&municipality.published)),
+            gateway: AddressSet::new(&gateway.map(|address| IpNet::from(address.addr())).collect::<Vec<_>>()),
+            published: AddressSet::new(&municipality.published),
+            isolation: match &municipality.isolation {
+                checked::Isolation::None => Isolation::None,
+                checked::Isolation::All => Isolation::All,
+                checked::Isolation::Parts(parts) => Isolation::Parts(AddressSet::new(parts)),
+            },
+            pool: municipality.nat_pool.clone(),
+            egress: Rules::new(&municipality.egress),
+            ingress: Rules::new(&municipality.ingress),
+        }
+    }
+
+    /// Its rules of one direction.
+    pub(crate) fn rules(&self, direction: Direction) -> &Rules {
+        match direction {
+            Direction::Egress => &self.egress,
+            Direction::Ingress => &self.ingress,
+        }
+    }
+}
+
+impl Rules {
+    fn new(rules: &checked::Rules) -> Self {
+        Self { rules: rules.rules.iter().map(|rule| Rule::new(rule, false)).collect(), default: rules.default }
+    }
+}
+
+/// Every prefix that leads to a municipality from the uplink. Pool addresses count one by one.
+fn own(municipality: &checked::Municipality) -> impl Iterator<Item = IpNet> {
+    let pool = municipality.nat_pool.iter().map(|&address| IpNet::from(std::net::IpAddr::V4(address)));
+    municipality.prefixes.iter().chain(&municipality.published).copied().chain(pool)
+}
+
+fn set(policy: &Policy, name: &str) -> Option<AddressSet> {
+    policy.sets.get(name).map(|set| AddressSet::new(&set.prefixes))
+}

@@ -1,0 +1,147 @@
+//! Stage "rules": the baseline's, then the municipality's, in order; the first match decides, then the default.
+
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use abi::{Direction, Reason, Verdict};
+use serde::Serialize;
+
+use super::crossing::{Crossing, Exit};
+use super::flows::Key;
+use super::packet::{Packet, Ports, Transport};
+use super::prefecture::{Municipality, Rule};
+use super::trace::{Stage, counted};
+use crate::checked::Action;
+
+/// What rules look at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    pub(crate) direction: Direction,
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    pub(crate) protocol: u8,
+    pub(crate) destination_port: u16,
+}
+
+/// What rules say.
+#[derive(Clone, Debug)]
+pub(crate) struct Decision {
+    pub(crate) verdict: Verdict,
+    pub(crate) reason: Reason,
+    pub(crate) rule: Option<Arc<Rule>>,
+}
+
+/// The first thing about a call that a rule does not match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mismatch {
+    /// The rule is for the other direction.
+    Direction,
+    /// The source is not in `from`.
+    Source,
+    /// The destination is not in `to`.
+    Destination,
+    /// Protocol and destination port are not in `ports` and `protocols`.
+    Service,
+}
+
+impl Mismatch {
+    /// In words.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Direction => "it is for the other direction",
+            Self::Source => "the source is not in `from`",
+            Self::Destination => "the destination is not in `to`",
+            Self::Service => "protocol and destination port are not among its services",
+        }
+    }
+}
+
+impl Call {
+    /// A packet that begins a flow, by what it carries where it enters.
+    pub(crate) fn of_packet(packet: &Packet, direction: Direction) -> Self {
+        let ports = match packet.transport {
+            Transport::Tcp(ports, _) | Transport::Udp(ports) => ports,
+            _ => Ports::default(),
+        };
+        Self {
+            direction,
+            source: packet.source,
+            destination: packet.destination,
+            protocol: packet.protocol,
+            destination_port: ports.destination,
+        }
+    }
+
+    /// A flow, as its first packet was.
+    pub(crate) fn of_flow(key: &Key, origin: Direction) -> Self {
+        let (source, destination, destination_port) = match origin {
+            Direction::Egress => (key.inside, key.outside, key.outside_port),
+            Direction::Ingress => (key.outside, key.inside, key.inside_port),
+        };
+        Self { direction: origin, source, destination, protocol: key.protocol, destination_port }
+    }
+}
+
+/// Decides about a new flow.
+pub(crate) fn rules(x: &mut Crossing, municipality: &Municipality, packet: &Packet) -> ControlFlow<Exit, Decision> {
+    let call = Call::of_packet(packet, x.direction);
+    let decision = decide(x, municipality, &call);
+    let baseline = x.prefecture.baseline.len();
+    let looked_at = || {
+        let own = municipality.rules(call.direction).rules.len();
+        let own = counted(own, &format!("{} rule", call.direction.name()));
+        format!("{}, {own} of {}", counted(baseline, "baseline rule"), municipality.id)
+    };
+    let exit = Exit { rule: decision.rule.clone(), ..Exit::new(decision.verdict, decision.reason) };
+    if decision.verdict == Verdict::Drop {
+        return x.stop(Stage::Rules, exit, looked_at);
+    }
+    x.pass(Stage::Rules, || (looked_at(), exit.tell()));
+    ControlFlow::Continue(decision)
+}
+
+/// The first rule that matches, or the default.
+pub(crate) fn decide(x: &mut Crossing, municipality: &Municipality, call: &Call) -> Decision {
+    let own = municipality.rules(call.direction);
+    for rule in x.prefecture.baseline.iter().chain(&own.rules) {
+        match mismatch(rule, call) {
+            Some(why) => x.trace.skip(rule, why),
+            None => {
+                let reason = if rule.baseline { Reason::BaselineRule } else { Reason::Rule };
+                return Decision { verdict: verdict(rule.action), reason, rule: Some(rule.clone()) };
+            }
+        }
+    }
+    let verdict = verdict(own.default);
+    let reason = if verdict == Verdict::Drop { Reason::DefaultDeny } else { Reason::DefaultAllow };
+    Decision { verdict, reason, rule: None }
+}
+
+fn mismatch(rule: &Rule, call: &Call) -> Option<Mismatch> {
+    if !rule.directions.contains(&call.direction) {
+        return Some(Mismatch::Direction);
+    }
+    if rule.from.as_ref().is_some_and(|from| !from.contains(call.source)) {
+        return Some(Mismatch::Source);
+    }
+    if rule.to.as_ref().is_some_and(|to| !to.contains(call.destination)) {
+        return Some(Mismatch::Destination);
+    }
+    let is_listed = rule.services.as_ref().is_none_or(|services| {
+        services.iter().any(|service| {
+            let in_range = |(first, last)| (first..=last).contains(&call.destination_port);
+            service.protocol == call.protocol && service.ports.is_none_or(in_range)
+        })
+    });
+    (!is_listed).then_some(Mismatch::Service)
+}
+
+fn verdict(action: Action) -> Verdict {
+    match action {
+        Action::Deny => Verdict::Drop,
+        Action::Allow => Verdict::Forward,
+        Action::Inspect => Verdict::Inspect,
+    }
+}

@@ -1,0 +1,41 @@
+//! Stage "spoofing": may this source come from there. Also where an echo request to the gateway itself ends, since only
+//! a municipality's own senders may reach it.
+
+use std::ops::ControlFlow;
+
+use abi::{Direction, Reason, Verdict};
+
+use super::crossing::{Crossing, Exit};
+use super::packet::{EchoKind, Packet, Transport};
+use super::prefecture::Municipality;
+use super::trace::Stage;
+
+/// Drops what claims to come from elsewhere; hands echo requests to the gateway's address over.
+pub(crate) fn spoofing(x: &mut Crossing, municipality: &Municipality, packet: &Packet) -> ControlFlow<Exit> {
+    let source = packet.source;
+    match x.direction {
+        Direction::Egress => {
+            let looked_at = || format!("source {source}, prefixes of {}", municipality.id);
+            if !municipality.members.contains(source) {
+                return x.stop(Stage::Spoofing, Exit::drop(Reason::SpoofedSource), looked_at);
+            }
+            if is_echo_request(packet) && municipality.gateway.contains(packet.destination) {
+                let exit = Exit::new(Verdict::Local, Reason::GatewayAddress);
+                return x.stop(Stage::Spoofing, exit, || format!("destination {}", packet.destination));
+            }
+            x.pass(Stage::Spoofing, || (looked_at(), "one of its own".into()));
+        }
+        Direction::Ingress => {
+            let looked_at = || format!("source {source}, addresses of all municipalities");
+            if x.prefecture.ours.contains(source) {
+                return x.stop(Stage::Spoofing, Exit::drop(Reason::SpoofedSource), looked_at);
+            }
+            x.pass(Stage::Spoofing, || (looked_at(), "not one of ours".into()));
+        }
+    }
+    ControlFlow::Continue(())
+}
+
+fn is_echo_request(packet: &Packet) -> bool {
+    packet.fragment.is_none() && matches!(packet.transport, Transport::Echo { kind: EchoKind::Request, .. })
+}

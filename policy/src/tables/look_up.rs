@@ -1,0 +1,79 @@
+//! Walks the tables as the program does, for tests and for people who ask what the kernel would find.
+
+use std::net::IpAddr;
+
+use abi::Direction;
+use abi::limits::NODE_ENTRIES;
+use abi::tables::{Class, Municipality, NODE, QINQ, RuleEntry, Rulebook, View, service_index};
+
+use super::Tables;
+use crate::classes::left_aligned;
+
+impl Tables {
+    /// The class of an address.
+    pub fn class(&self, address: IpAddr) -> u32 {
+        let root = if address.is_ipv4() { &self.v4_root } else { &self.v6_root };
+        let address = left_aligned(address);
+        let mut shift = 128 - root.len().trailing_zeros();
+        let mut entry = root[(address >> shift) as usize];
+        while entry & NODE != 0 {
+            shift -= 8;
+            let index = (address >> shift) as u8;
+            entry = self.nodes[(entry & !NODE) as usize * NODE_ENTRIES as usize + usize::from(index)];
+        }
+        entry
+    }
+
+    /// What is true of a class for everyone.
+    pub fn class_entry(&self, class: u32) -> Class {
+        self.classes[class as usize]
+    }
+
+    /// What a municipality sees in a class.
+    pub fn view(&self, municipality: u16, class: u32) -> View {
+        self.views[(self.municipality(municipality).views + class) as usize]
+    }
+
+    /// A municipality, by number.
+    pub fn municipality(&self, number: u16) -> &Municipality {
+        &self.municipalities[usize::from(number)]
+    }
+
+    /// The attachment number of a frame with these VLAN ids (at most two) at an access port; 0: none.
+    pub fn attachment(&self, port: u8, vlans: &[u16]) -> u32 {
+        let outer = vlans.first().copied().unwrap_or(0);
+        let entry = self.vlans[usize::from(port) * 4096 + usize::from(outer)];
+        if entry & QINQ == 0 {
+            return if vlans.len() < 2 { entry } else { 0 };
+        }
+        let inner = vlans.get(1).copied().unwrap_or(0);
+        self.inner_vlans[(entry & !QINQ) as usize * 4096 + usize::from(inner)]
+    }
+
+    /// The first rule of a municipality that matches, by address classes and service; none: the default decides.
+    pub fn first_rule(
+        &self,
+        municipality: u16,
+        direction: Direction,
+        source: u32,
+        destination: u32,
+        protocol: u8,
+        destination_port: u16,
+    ) -> Option<RuleEntry> {
+        let book: &Rulebook = &self.municipality(municipality).rulebooks[direction as usize];
+        if book.words == 0 {
+            return None;
+        }
+        let service = self.services[service_index(protocol, destination_port) as usize];
+        let row = |start: u32, row: u32| &self.rows[(start + row * book.words) as usize..][..book.words as usize];
+        let by_source = row(book.source_rows, self.view(municipality, source).source_row[direction as usize].into());
+        let by_destination =
+            row(book.destination_rows, self.view(municipality, destination).destination_row[direction as usize].into());
+        let by_service = row(book.service_rows, self.service_views[(book.service_views + service) as usize]);
+        by_source.iter().zip(by_destination).zip(by_service).zip(0..).find_map(|(((a, b), c), word)| {
+            let matches = a & b & c;
+            let bit = word * 64 + matches.trailing_zeros();
+            (matches != 0).then(|| self.rules[(book.rules + bit) as usize])
+        })
+    }
+}

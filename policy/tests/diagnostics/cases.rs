@@ -1,0 +1,342 @@
+//! The table of mistakes: a small policy without fault, and what is done to it.
+
+use policy::Source;
+
+/// One mistake.
+pub struct Case {
+    /// Of the file that records what is said about it.
+    pub name: &'static str,
+    /// What must be among it.
+    pub code: &'static str,
+    /// The policy with the mistake in it.
+    pub source: Source,
+}
+
+const PREFECTURE: &str = r#"schema = 1
+[prefecture]
+id = "asagiri"
+name = "朝霧県"
+[ports]
+uplink = ["wan0"]
+access = ["lan0"]
+[sets]
+threats = { file = "sets/threats.netset" }
+abroad = { countries = { not = ["JP"] } }
+offices = { prefixes = ["198.51.100.0/24"] }
+[block]
+sets = ["threats"]
+[isolation]
+essential = ["@offices"]
+[[baseline]]
+name = "no-smtp"
+direction = "egress"
+ports = ["tcp/25"]
+action = "deny"
+"#;
+
+const SHIOMI: &str = r#"id = "shiomi"
+name = "潮見市"
+attach = [
+    { port = "lan0", vlan = 101, address = ["10.10.0.1/16"], router = ["10.10.0.254"] },
+]
+prefixes = ["10.10.0.0/16", "203.0.113.8/29"]
+[nat]
+pool = ["203.0.113.16/29"]
+[sections]
+taxation = ["10.10.20.0/24"]
+[limits]
+flows = 1000
+[egress]
+default = "deny"
+[[egress.rule]]
+name = "税務課"
+from = ["taxation"]
+to = ["@abroad"]
+action = "deny"
+[[egress.rule]]
+name = "web"
+ports = ["tcp/80", "tcp/443"]
+action = "inspect"
+[[ingress.rule]]
+name = "公式サイト"
+to = ["203.0.113.10"]
+ports = ["tcp/443"]
+action = "allow"
+"#;
+
+const SHIRAKABA: &str = r#"id = "shirakaba"
+name = "白樺町"
+attach = [{ port = "lan0", vlan = [200, 104], address = ["10.10.0.1/16"] }]
+prefixes = ["10.10.0.0/16"]
+[nat]
+pool = ["203.0.113.32/30"]
+[egress]
+default = "allow"
+"#;
+
+const PREFECTURE_FILE: &str = "prefecture.toml";
+const SHIOMI_FILE: &str = "municipalities/shiomi.toml";
+const SHIRAKABA_FILE: &str = "municipalities/shirakaba.toml";
+const THREATS_FILE: &str = "sets/threats.netset";
+const COUNTRIES_FILE: &str = "countries.csv";
+
+/// A policy without fault.
+pub fn base() -> Source {
+    let files = [
+        (PREFECTURE_FILE, PREFECTURE),
+        (SHIOMI_FILE, SHIOMI),
+        (SHIRAKABA_FILE, SHIRAKABA),
+        (THREATS_FILE, "# 脅威\r\n\r\n198.51.100.66   # 指令サーバー\r\n2001:db8:bad::/48\r\n"),
+        (COUNTRIES_FILE, "192.0.2.0/24,JP\n198.18.0.0,198.18.255.255,XA\n"),
+    ];
+    Source { files: files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec())).into() }
+}
+
+/// The base with one piece of text replaced by another; no text stands for the end of the file.
+fn edit(source: &mut Source, path: &str, from: &str, to: &str) {
+    let bytes = source.files.entry(path.to_owned()).or_default();
+    let text = String::from_utf8(std::mem::take(bytes)).expect("edits come before damage");
+    assert!(text.contains(from), "{path} has no `{from}`");
+    *bytes = if from.is_empty() { text + to } else { text.replacen(from, to, 1) }.into_bytes();
+}
+
+fn edited(name: &'static str, code: &'static str, path: &str, from: &str, to: &str) -> Case {
+    let mut source = base();
+    edit(&mut source, path, from, to);
+    Case { name, code, source }
+}
+
+/// Every case there is.
+pub fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    // Alternating: the file, then rows of name, code, text, replacement.
+    let in_prefecture = [
+        ("schema", "unsupported-schema", "schema = 1", "schema = 2"),
+        ("schema_missing", "missing-key", "schema = 1\n", ""),
+        ("key_unknown", "unknown-key", "uplink = ", "uplinks = "),
+        ("table_unknown", "unknown-key", "[isolation]", "[isolations]"),
+        ("slug", "bad-slug", "id = \"asagiri\"", "id = \"Asagiri Ken\""),
+        ("slug_japanese", "bad-slug", "id = \"asagiri\"", "id = \"朝霧\""),
+        ("name_empty", "empty-name", "name = \"朝霧県\"", "name = \" \""),
+        ("port_name", "bad-port-name", "[\"lan0\"]", "[\"lan0\", \"lan0.101\"]"),
+        ("port_twice", "duplicate-port", "[\"lan0\"]", "[\"lan0\", \"wan0\"]"),
+        ("port_none", "no-port", "[\"wan0\"]", "[]"),
+        ("set_file_missing", "missing-file", "sets/threats.netset", "sets/threat.netset"),
+        ("set_file_outside", "missing-file", "sets/threats.netset", "/etc/threats"),
+        ("set_of_nothing", "missing-key", "{ prefixes = [\"198.51.100.0/24\"] }", "{}"),
+        ("set_empty", "empty-set", "[\"198.51.100.0/24\"]", "[]"),
+        ("set_unused", "unused-set", "[block]", "lgwan = { prefixes = [\"10.254.0.0/16\"] }\n[block]"),
+        ("set_unknown", "unknown-set", "sets = [\"threats\"]", "sets = [\"threads\"]"),
+        ("set_with_at", "bad-reference", "sets = [\"threats\"]", "sets = [\"@threats\"]"),
+        ("country_code", "bad-country", "[\"JP\"]", "[\"jp\", \"Japan\"]"),
+        ("country_unknown", "unknown-country", "[\"JP\"]", "[\"JP\", \"XZ\"]"),
+        ("countries_file_missing", "missing-file", "[block]", "[countries]\nfiles = [\"country.csv\"]\n[block]"),
+        ("countries_wrong_type", "wrong-type", "{ not = [\"JP\"] }", "\"JP\""),
+        ("prefix_host_bits", "host-bits", "198.51.100.0/24", "198.51.100.7/24"),
+        ("prefix_words", "bad-prefix", "198.51.100.0/24", "役所"),
+        ("prefix_octet", "bad-prefix", "198.51.100.0/24", "198.51.256.0/24"),
+        ("prefix_short", "bad-prefix", "198.51.100.0/24", "198.51.100/24"),
+        ("prefix_zeros", "bad-prefix", "198.51.100.0/24", "198.051.100.0/24"),
+        ("prefix_length", "bad-prefix", "198.51.100.0/24", "198.51.100.0/33"),
+        ("prefix_mapped", "bad-prefix", "198.51.100.0/24", "::ffff:198.51.100.7"),
+        ("section_in_baseline", "section-in-baseline", "ports = [\"tcp/25\"]", "from = [\"taxation\"]"),
+        ("direction", "bad-value", "direction = \"egress\"", "direction = \"egres\""),
+        (
+            "inspect_both",
+            "inspect-ingress",
+            "direction = \"egress\"\nports = [\"tcp/25\"]\naction = \"deny\"",
+            "ports = [\"tcp/25\"]\naction = \"inspect\"",
+        ),
+        ("baseline_table", "wrong-type", "[[baseline]]", "[baseline]"),
+        (
+            "unreachable_baseline",
+            "unreachable-rule",
+            "",
+            "[[baseline]]\nname = \"smtp-again\"\ndirection = \"egress\"\nports = [\"tcp/25\"]\nfrom = [\"10.0.0.0/8\"]\naction = \"allow\"\n",
+        ),
+        ("syntax_value", "syntax", "name = \"朝霧県\"", "name = 朝霧県"),
+        ("syntax_twice", "syntax", "[block]", "[ports]\nuplink = [\"wan1\"]\n[block]"),
+        ("syntax_list", "syntax", "access = [\"lan0\"]", "access = [\"lan0\"   # 閉じ忘れ"),
+        ("syntax_table", "syntax", "[block]", "[block"),
+        ("syntax_no_value", "syntax", "id = \"asagiri\"", "id ="),
+        ("syntax_key", "syntax", "id = \"asagiri\"", "識別子 = \"asagiri\""),
+        ("syntax_prose", "syntax", "[ports]", "これは説明\n[ports]"),
+    ];
+    let in_shiomi = [
+        ("key_missing", "missing-key", "prefixes = [\"10.10.0.0/16\", \"203.0.113.8/29\"]\n", ""),
+        ("key_misspelt", "unknown-key", "prefixes = ", "prefixs = "),
+        ("wrong_type_text", "wrong-type", "flows = 1000", "flows = \"1000\""),
+        ("wrong_type_list", "wrong-type", "from = [\"taxation\"]", "from = \"taxation\""),
+        ("wrong_type_name", "wrong-type", "name = \"潮見市\"", "name = 5"),
+        ("limit", "bad-limit", "flows = 1000", "flows = 0"),
+        (
+            "attach_nowhere",
+            "no-attachment",
+            "    { port = \"lan0\", vlan = 101, address = [\"10.10.0.1/16\"], router = [\"10.10.0.254\"] },\n",
+            "",
+        ),
+        ("attach_port", "unknown-port", "port = \"lan0\"", "port = \"lan1\""),
+        ("attach_port_vlan", "unknown-port", "port = \"lan0\", vlan = 101", "port = \"lan0.101\""),
+        ("attach_uplink", "unknown-port", "port = \"lan0\"", "port = \"wan0\""),
+        ("attach_twice", "duplicate-attachment", "vlan = 101", "vlan = [200, 104]"),
+        ("attach_no_address", "no-address", "[\"10.10.0.1/16\"]", "[]"),
+        ("syntax_comma", "syntax", "\"10.10.0.0/16\", \"203", "\n\"10.10.0.0/16\" # と\n\"203"),
+        ("vlan_range", "bad-vlan", "vlan = 101", "vlan = 4095"),
+        ("vlan_three", "bad-vlan", "vlan = 101", "vlan = [1, 2, 3]"),
+        ("gateway_segment", "bad-address", "10.10.0.1/16", "10.10.0.0/16"),
+        ("gateway_no_length", "bad-prefix", "10.10.0.1/16", "10.10.0.1"),
+        ("gateway_outside", "gateway-outside-prefixes", "10.10.0.1/16", "10.11.0.1/16"),
+        ("router_off", "router-off-segment", "10.10.0.254", "10.11.0.254"),
+        ("router_gateway", "router-is-gateway", "10.10.0.254", "10.10.0.1"),
+        ("router_prefix", "bad-address", "10.10.0.254", "10.10.0.254/16"),
+        (
+            "segments",
+            "overlapping-segments",
+            "    { port",
+            "    { port = \"lan0\", vlan = 105, address = [\"10.10.128.1/17\"] },\n    { port",
+        ),
+        ("prefixes_none", "no-prefix", "[\"10.10.0.0/16\", \"203.0.113.8/29\"]", "[]"),
+        ("pool_v6", "nat-not-ipv4", "203.0.113.16/29", "2001:db8::/64"),
+        ("pool_overlap", "nat-pool-overlap", "203.0.113.16/29", "203.0.113.32/29"),
+        ("pool_published", "published-in-pool", "203.0.113.16/29", "203.0.113.10"),
+        ("pool_too_large", "capacity", "203.0.113.16/29", "203.0.0.0/8"),
+        ("owner", "ambiguous-owner", "\"203.0.113.8/29\"", "\"203.0.113.8/29\", \"203.0.113.32/30\""),
+        ("section_outside", "section-outside-prefixes", "10.10.20.0/24", "10.20.20.0/24"),
+        ("section_unknown", "unknown-section", "from = [\"taxation\"]", "from = [\"taxaton\"]"),
+        ("section_is_set", "unknown-section", "from = [\"taxation\"]", "from = [\"offices\"]"),
+        ("set_in_rule", "unknown-set", "\"@abroad\"", "\"@abraod\""),
+        ("reference", "bad-reference", "from = [\"taxation\"]", "from = [\"税務課\"]"),
+        ("isolated_elsewhere", "isolated-elsewhere", "[nat]", "isolated = [\"10.20.0.9\"]\n[nat]"),
+        ("rule_twice", "duplicate-rule", "name = \"web\"", "name = \"税務課\""),
+        ("rule_no_action", "missing-key", "action = \"allow\"\n", ""),
+        ("action", "bad-value", "action = \"inspect\"", "action = \"inspekt\""),
+        ("default", "bad-value", "default = \"deny\"", "default = \"inspect\""),
+        ("inspect_udp", "inspect-not-tcp", "\"tcp/80\", \"tcp/443\"", "\"tcp/443\", \"udp/443\""),
+        ("inspect_any", "inspect-not-tcp", "ports = [\"tcp/80\", \"tcp/443\"]\n", ""),
+        ("inspect_ingress", "inspect-ingress", "action = \"allow\"", "action = \"inspect\""),
+        ("port_bare", "bad-port", "\"tcp/80\"", "\"80\""),
+        ("port_number", "bad-port", "\"tcp/80\"", "80"),
+        ("port_protocol", "bad-port", "\"tcp/80\"", "\"tpc/80\""),
+        ("port_swapped", "bad-port", "\"tcp/80\"", "\"80/tcp\""),
+        ("port_range", "bad-port", "\"tcp/80\"", "\"tcp/90-80\""),
+        ("port_high", "bad-port", "\"tcp/80\"", "\"tcp/70000\""),
+        (
+            "protocol",
+            "bad-protocol",
+            "ports = [\"tcp/80\", \"tcp/443\"]",
+            "protocols = [\"gre\", 300, \"tcp/80\", \"icmp6\"]",
+        ),
+        ("empty_list", "never-matches", "from = [\"taxation\"]", "from = []"),
+        ("empty_ports", "never-matches", "ports = [\"tcp/443\"]", "ports = []"),
+        ("families", "never-matches", "to = [\"@abroad\"]", "to = [\"2001:db8::/32\"]"),
+        ("strangers", "never-matches", "from = [\"taxation\"]", "from = [\"10.99.0.0/16\"]"),
+        (
+            "unreachable",
+            "unreachable-rule",
+            "[[ingress.rule]]",
+            "[[egress.rule]]\nname = \"銀行\"\nto = [\"198.51.100.7\"]\nports = [\"tcp/443\"]\naction = \"allow\"\n[[ingress.rule]]",
+        ),
+        (
+            "unreachable_by_baseline",
+            "unreachable-rule",
+            "[[ingress.rule]]",
+            "[[egress.rule]]\nname = \"mail\"\nfrom = [\"taxation\"]\nports = [\"tcp/25\"]\naction = \"allow\"\n[[ingress.rule]]",
+        ),
+        ("publication", "wide-publication", "203.0.113.10", "0.0.0.0/0"),
+        ("syntax_quote", "syntax", "name = \"税務課\"", "name = \"税務課"),
+        ("syntax_unquoted", "syntax", "prefixes = [\"10.10.0.0/16\"", "prefixes = [10.10.0.0/16"),
+    ];
+    let in_others = [
+        ("id_twice", "duplicate-id", SHIRAKABA_FILE, "id = \"shirakaba\"", "id = \"shiomi\""),
+        ("line", "bad-line", THREATS_FILE, "2001:db8:bad::/48", "  10.0.0.1/8  # 桁違い\r\n宮城\r\n2001:db8:bad::/48"),
+        (
+            "country_line",
+            "bad-line",
+            COUNTRIES_FILE,
+            "192.0.2.0/24,JP",
+            "192.0.2.0/24\n192.0.2.0/24,jp\n9.9.9.9,8.8.8.8,XA\n192.0.2.0/24,JP",
+        ),
+    ];
+    cases.extend(in_prefecture.map(|(name, code, from, to)| edited(name, code, PREFECTURE_FILE, from, to)));
+    cases.extend(in_shiomi.map(|(name, code, from, to)| edited(name, code, SHIOMI_FILE, from, to)));
+    cases.extend(in_others.map(|(name, code, path, from, to)| edited(name, code, path, from, to)));
+    cases.extend(whole_files());
+    cases
+}
+
+/// Cases that are not an edit of one text.
+fn whole_files() -> Vec<Case> {
+    let mut cases = vec![Case { name: "nothing", code: "missing-file", source: Source::default() }];
+    let mut add = |name, code, change: &dyn Fn(&mut Source)| {
+        let mut source = base();
+        change(&mut source);
+        cases.push(Case { name, code, source });
+    };
+    add("nobody", "no-municipality", &|source| source.files.retain(|path, _| !path.starts_with("municipalities/")));
+    add("countries_none", "missing-file", &|source| {
+        source.files.remove(COUNTRIES_FILE);
+    });
+    add("prefecture_misnamed", "missing-file", &|source| {
+        let text = source.files.remove(PREFECTURE_FILE).expect("it is in the base");
+        source.files.insert("prefectures.toml".to_owned(), text);
+    });
+    add("shift_jis", "not-utf8", &|source| {
+        let name = b"id = \"shirakaba\"\nname = \"\x94\x92\x8a\x92\x92\xac\"\n".to_vec();
+        source.files.insert(SHIRAKABA_FILE.to_owned(), name);
+    });
+    // Two lists are never closed, and yet what comes after them is checked, in its right place.
+    add("syntax_lists_and_more", "unknown-section", &|source| {
+        edit(source, SHIOMI_FILE, "\"203.0.113.8/29\"]", "\"203.0.113.8/29\"");
+        edit(source, SHIOMI_FILE, "[\"tcp/80\", \"tcp/443\"]", "[\"tcp/80\",");
+        edit(source, SHIOMI_FILE, "from = [\"taxation\"]", "from = [\"taxaton\"]");
+        edit(source, SHIOMI_FILE, "to = [\"203.0.113.10\"]", "to = [\"203.0.113.300\"]");
+    });
+    add("many_bad_lines", "bad-line", &|source| {
+        let lines: String = (0..100).map(|line| format!("bad.example-{line}\n")).collect();
+        source.files.insert(THREATS_FILE.to_owned(), lines.into_bytes());
+    });
+    add("too_many_rules", "capacity", &|source| {
+        let rule = |number: usize| {
+            format!("[[egress.rule]]\nname = \"r{number}\"\nports = [\"udp/{number}\"]\naction = \"deny\"\n")
+        };
+        edit(source, SHIRAKABA_FILE, "", &(0..4096).map(rule).collect::<String>());
+    });
+    add("too_much_to_compare", "unchecked-rules", &|source| {
+        // Each rule all but covers the next: a thousand addresses in common, one not.
+        let many: String = (0..1000).map(|at| format!("\"198.18.{}.{}\", ", at / 100, at % 100 * 2)).collect();
+        let rule = |number: usize| {
+            let own = format!("\"198.19.{}.{}\"", number / 200, number % 200);
+            format!("[[egress.rule]]\nname = \"r{number}\"\nto = [{many} {own}, \"198.20.0.0\"]\naction = \"deny\"\n")
+        };
+        edit(source, SHIRAKABA_FILE, "", &(0..120).map(rule).collect::<String>());
+    });
+    cases
+}
+
+/// Ten mistakes, with the file, code and line of each.
+pub fn ten_mistakes() -> (Source, Vec<(&'static str, &'static str, u32)>) {
+    let mut source = base();
+    edit(&mut source, PREFECTURE_FILE, "access = [\"lan0\"]", "acces = [\"lan0\"]");
+    edit(&mut source, PREFECTURE_FILE, "[\"JP\"]", "[\"JPN\"]");
+    edit(&mut source, PREFECTURE_FILE, "sets = [\"threats\"]", "sets = [\"threads\"]");
+    edit(&mut source, SHIOMI_FILE, "name = \"潮見市\"", "name = 潮見市");
+    edit(&mut source, SHIOMI_FILE, "\"10.10.20.0/24\"", "\"10.10.20.1/24\"");
+    edit(&mut source, SHIOMI_FILE, "from = [\"taxation\"]", "from = [\"taxaton\"]");
+    edit(&mut source, SHIOMI_FILE, "\"tcp/443\"]\naction = \"inspect\"", "\"udp/443\"]\naction = \"inspect\"");
+    edit(&mut source, SHIRAKABA_FILE, "vlan = [200, 104]", "vlan = [200, 5000]");
+    edit(&mut source, SHIRAKABA_FILE, "\"203.0.113.32/30\"", "\"203.0.113.16/30\"");
+    edit(&mut source, THREATS_FILE, "2001:db8:bad::/48", "2001:db8:bad::/148");
+    let expected = vec![
+        (SHIOMI_FILE, "syntax", 2),
+        (SHIOMI_FILE, "host-bits", 10),
+        (SHIOMI_FILE, "unknown-section", 17),
+        (SHIOMI_FILE, "inspect-not-tcp", 23),
+        (SHIRAKABA_FILE, "bad-vlan", 3),
+        (SHIRAKABA_FILE, "nat-pool-overlap", 6),
+        (PREFECTURE_FILE, "unknown-key", 7),
+        (PREFECTURE_FILE, "bad-country", 10),
+        (PREFECTURE_FILE, "unknown-set", 13),
+        (THREATS_FILE, "bad-line", 4),
+    ];
+    (source, expected)
+}

@@ -1,0 +1,38 @@
+//! Every seed, and every input that once failed, through its target: without libFuzzer, with every test run.
+
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn frames() {
+    replay("packet", fuzz::frames::run);
+}
+
+#[test]
+fn directories() {
+    replay("policy", fuzz::directory::run);
+    let example = fuzz::directory::join(&fuzz::example()).expect("the example can be read");
+    fuzz::directory::run(&example);
+}
+
+#[test]
+fn a_joined_directory_splits_into_its_files() {
+    let example = fuzz::directory::join(&fuzz::example()).expect("the example can be read");
+    let source = fuzz::directory::split(&example);
+    assert!(source.files.contains_key("prefecture.toml"));
+    for (path, contents) in &source.files {
+        assert_eq!(contents, &fs::read(fuzz::example().join(path)).expect("the file can be read"), "{path}");
+    }
+}
+
+fn replay(target: &str, run: fn(&[u8])) {
+    for folder in ["seeds", "regressions"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(target);
+        for entry in fs::read_dir(&folder).expect("the folder is there") {
+            let path = entry.expect("the entry can be read").path();
+            // Named before it runs, so that a failure says which.
+            println!("{}", path.display());
+            run(&fs::read(&path).expect("the input can be read"));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Random policies, written as the text that people write, so that parse and check are on the path as well.
+//!
+//! Prefixes come from a small nested family, so that sets, sections, rules and municipalities overlap often.
+
+use std::fmt::Write as _;
+
+use policy::Source;
+use rand::Rng;
+use rand::seq::IndexedRandom;
+
+/// IPv4 prefixes that a municipality may own; several municipalities often own the same.
+const OWN_V4: [&str; 5] = ["10.0.0.0/8", "10.10.0.0/16", "10.10.16.0/20", "10.20.0.0/16", "172.16.0.0/12"];
+/// Likewise for IPv6; the number of the municipality is put into the third group.
+const OWN_V6: [&str; 2] = ["2001:db8:{}::/48", "2001:db8:{}:8000::/49"];
+/// Prefixes of the Internet that sets and rules name.
+const OUTSIDE: [&str; 14] = [
+    "198.51.100.0/24",
+    "198.51.100.0/25",
+    "198.51.100.64/26",
+    "198.51.100.80/32",
+    "198.51.100.255/32",
+    "192.0.2.0/24",
+    "0.0.0.0/1",
+    "128.0.0.0/1",
+    "0.0.0.0/0",
+    "::/0",
+    "2001:db8:ffff::/48",
+    "2001:db8:ffff::80/128",
+    "2001:db8:ffff:8000::/49",
+    "2001:db8::/32",
+];
+const PORTS: [&str; 10] = [
+    "tcp/80",
+    "tcp/443",
+    "tcp/1-1023",
+    "tcp/443-444",
+    "tcp",
+    "udp/53",
+    "udp/0-65535",
+    "udp/3478-3481",
+    "udp",
+    "tcp/65535",
+];
+const PROTOCOLS: [&str; 6] = ["\"tcp\"", "\"udp\"", "\"icmp\"", "\"icmpv6\"", "47", "\"50\""];
+
+/// A random policy directory.
+pub fn policy(rng: &mut impl Rng) -> Source {
+    let municipalities = rng.random_range(1..=6);
+    let sets = rng.random_range(0..=4);
+    let mut source = Source::default();
+    source.files.insert("prefecture.toml".to_owned(), prefecture(rng, sets).into_bytes());
+    for number in 0..municipalities {
+        let text = municipality(rng, number, sets);
+        source.files.insert(format!("municipalities/town{number}.toml"), text.into_bytes());
+    }
+    source
+}
+
+fn prefecture(rng: &mut impl Rng, sets: usize) -> String {
+    let mut text = String::from(
+        "schema = 1\n[prefecture]\nid = \"test\"\nname = \"試験県\"\n[ports]\nuplink = [\"wan0\"]\naccess = [\"lan0\"]\n",
+    );
+    text.push_str("[sets]\n");
+    for set in 0..sets {
+        let _ = writeln!(text, "set{set} = {{ prefixes = [{}] }}", prefixes(rng, &OUTSIDE[..6], 1..=3));
+    }
+    let blocked: Vec<String> = (0..sets).filter(|_| rng.random_bool(0.4)).map(|set| format!("\"set{set}\"")).collect();
+    let _ = writeln!(text, "[block]\nsets = [{}]", blocked.join(", "));
+    if rng.random_bool(0.5) {
+        text.push_str("[isolation]\nessential = [\"198.51.100.80\", \"2001:db8:ffff::80\"]\n");
+    }
+    for rule in 0..rng.random_range(0..=3) {
+        text.push_str("[[baseline]]\n");
+        let _ = writeln!(text, "name = \"base{rule}\"");
+        if rng.random_bool(0.5) {
+            let direction = ["egress", "ingress", "both"].choose(rng).copied().unwrap_or("both");
+            let _ = writeln!(text, "direction = \"{direction}\"");
+        }
+        rule_body(rng, &mut text, sets, 0, &["allow", "deny", "deny"]);
+    }
+    text
+}
+
+fn municipality(rng: &mut impl Rng, number: usize, sets: usize) -> String {
+    let mut text = format!("id = \"town{number}\"\nname = \"{number}番町\"\n");
+    let inner = 100 + number;
+    let vlan = if rng.random_bool(0.3) { format!("[200, {inner}]") } else { inner.to_string() };
+    let v4 = OWN_V4.choose(rng).copied().unwrap_or(OWN_V4[0]);
+    let v6 = OWN_V6.choose(rng).copied().unwrap_or(OWN_V6[0]).replace("{}", &(number + 1).to_string());
+    let gateway_v4 = if v4.starts_with("172") { "172.16.0.1/24" } else { "10.10.16.1/24" };
+    let (gateway_v4, v4) = if v4.starts_with("10.20") { ("10.20.0.1/24", v4) } else { (gateway_v4, v4) };
+    let gateway_v6 = format!("2001:db8:{}:8000::1/64", number + 1);
+    let _ = writeln!(
+        text,
+        "attach = [{{ port = \"lan0\", vlan = {vlan}, address = [\"{gateway_v4}\", \"{gateway_v6}\"] }}]"
+    );
+    let _ = writeln!(text, "prefixes = [\"{v4}\", \"{v6}\"]");
+    if rng.random_bool(0.2) {
+        text.push_str(match rng.random_range(0..3) {
+            0 => "isolated = true\n",
+            1 => "isolated = [\"tax\"]\n",
+            _ => "isolated = [\"10.10.16.7\"]\n",
+        });
+    }
+    if rng.random_bool(0.7) {
+        let first = number * 8;
+        let size = ["/29", "/30", "/32"].choose(rng).copied().unwrap_or("/29");
+        let _ = writeln!(text, "[nat]\npool = [\"203.0.113.{first}{size}\"]");
+    }
+    let section = if v4.starts_with("172") {
+        "172.16.0.0/24"
+    } else if v4.starts_with("10.20") {
+        "10.20.0.0/24"
+    } else {
+        "10.10.16.0/24"
+    };
+    let _ = writeln!(text, "[sections]\ntax = [\"{section}\"]");
+    for (direction, actions) in
+        [("egress", &["allow", "deny", "inspect", "allow"][..]), ("ingress", &["allow", "deny", "allow"][..])]
+    {
+        let default = if rng.random_bool(0.3) { "allow" } else { "deny" };
+        let _ = writeln!(text, "[{direction}]\ndefault = \"{default}\"");
+        for rule in 0..rng.random_range(0..=6) {
+            let _ = writeln!(text, "[[{direction}.rule]]\nname = \"規則{rule}\"");
+            let published = format!("203.0.113.{}/32", 200 + number);
+            if direction == "ingress" && rng.random_bool(0.4) {
+                let _ = writeln!(text, "to = [\"{published}\"]");
+                services(rng, &mut text, "allow");
+                text.push_str("action = \"allow\"\n");
+            } else {
+                rule_body(rng, &mut text, sets, 1, actions);
+            }
+        }
+    }
+    text
+}
+
+/// `from`, `to`, services and action of a rule. `sections`: whether the section `tax` may be named.
+fn rule_body(rng: &mut impl Rng, text: &mut String, sets: usize, sections: usize, actions: &[&str]) {
+    let action = actions.choose(rng).copied().unwrap_or("deny");
+    for side in ["from", "to"] {
+        if rng.random_bool(0.5) {
+            let _ = writeln!(text, "{side} = [{}]", side_list(rng, sets, sections));
+        }
+    }
+    services(rng, text, action);
+    let _ = writeln!(text, "action = \"{action}\"");
+}
+
+fn side_list(rng: &mut impl Rng, sets: usize, sections: usize) -> String {
+    let mut items = Vec::new();
+    for _ in 0..rng.random_range(1..=3) {
+        match rng.random_range(0..4) {
+            0 if sets > 0 => items.push(format!("\"@set{}\"", rng.random_range(0..sets))),
+            1 if sections > 0 => items.push("\"tax\"".to_owned()),
+            2 => items.push(prefixes(rng, &OWN_V4, 1..=1)),
+            _ => items.push(prefixes(rng, &OUTSIDE, 1..=1)),
+        }
+    }
+    items.join(", ")
+}
+
+fn services(rng: &mut impl Rng, text: &mut String, action: &str) {
+    if action == "inspect" {
+        let list: Vec<_> = PORTS[..5].choose_multiple(rng, 2).map(|port| format!("\"{port}\"")).collect();
+        let _ = writeln!(text, "ports = [{}]", list.join(", "));
+        return;
+    }
+    if rng.random_bool(0.5) {
+        let amount = rng.random_range(1..=3);
+        let list: Vec<_> = PORTS.choose_multiple(rng, amount).map(|port| format!("\"{port}\"")).collect();
+        let _ = writeln!(text, "ports = [{}]", list.join(", "));
+    }
+    if rng.random_bool(0.3) {
+        let list: Vec<_> = PROTOCOLS.choose_multiple(rng, 2).copied().collect();
+        let _ = writeln!(text, "protocols = [{}]", list.join(", "));
+    }
+}
+
+fn prefixes(rng: &mut impl Rng, family: &[&str], amount: std::ops::RangeInclusive<usize>) -> String {
+    let amount = rng.random_range(amount);
+    let chosen: Vec<_> = family.choose_multiple(rng, amount).map(|prefix| format!("\"{prefix}\"")).collect();
+    chosen.join(", ")
+}

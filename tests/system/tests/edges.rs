@@ -1,0 +1,118 @@
+//! Which crate may use which: the table of DESIGN.md §2, kept by `cargo metadata` and not by memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use system::metadata::{Package, WORKSPACES, packages};
+
+/// Our crates that may use only these of ours. Proof may use anything: see [`PROOF`].
+const OURS: [(&str, &[&str]); 8] = [
+    ("abi", &[]),
+    ("filters", &["abi"]),
+    ("policy", &["abi"]),
+    ("control", &["abi", "policy"]),
+    ("dataplane", &["abi", "policy"]),
+    // An event's line is one shape, in a file and over the socket.
+    ("telemetry", &["abi", "control", "policy"]),
+    ("bangasad", &["abi", "control", "dataplane", "policy", "telemetry"]),
+    ("bangasa", &["abi", "control", "dataplane", "policy"]),
+];
+
+/// Crates that exist to prove or to measure.
+const PROOF: [&str; 5] = ["bench", "fuzz", "lab", "system", "tasks"];
+
+/// Foreign crates that only one of ours may use, [`PROOF`] excepted.
+const KEPT_BY: [(&str, &str); 11] = [
+    ("aya", "dataplane"),
+    ("aya-obj", "dataplane"),
+    ("aya-ebpf", "filters"),
+    ("prometheus", "telemetry"),
+    ("hyper", "telemetry"),
+    ("hyper-util", "telemetry"),
+    ("http-body-util", "telemetry"),
+    ("rustls", "inspect"),
+    ("toml", "policy"),
+    ("clap", "a binary"),
+    ("etherparse", "policy"),
+];
+
+/// Crates whose whole tree stays free of IO, clocks and kernels.
+const PURE: [&str; 2] = ["abi", "policy"];
+
+/// What a pure tree must not hold.
+const IMPURE: [&str; 10] =
+    ["tokio", "mio", "async-io", "aya", "nix", "socket2", "hyper", "chrono", "time", "prometheus"];
+
+#[test]
+fn our_crates_use_only_what_the_design_allows() {
+    let allowed: BTreeMap<_, BTreeSet<_>> =
+        OURS.iter().map(|(name, uses)| (*name, uses.iter().copied().collect())).collect();
+    for manifest in WORKSPACES {
+        let packages = packages(manifest);
+        for package in packages.values().filter(|package| package.ours && !is_proof(package)) {
+            let allowed = allowed
+                .get(package.name.as_str())
+                .unwrap_or_else(|| panic!("`{}` is not in the table of edges.rs; add it", package.name));
+            for used in package.uses.iter().filter_map(|id| packages.get(id)).filter(|used| used.ours) {
+                assert!(allowed.contains(used.name.as_str()), "`{}` must not use `{}`", package.name, used.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_that_runs_uses_what_only_proves() {
+    for manifest in WORKSPACES {
+        let packages = packages(manifest);
+        for package in packages.values().filter(|package| package.ours && !is_proof(package)) {
+            for used in package.uses.iter().filter_map(|id| packages.get(id)) {
+                assert!(!(used.ours && is_proof(used)), "`{}` must not use `{}`", package.name, used.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn foreign_crates_stay_with_their_keeper() {
+    let keepers: BTreeMap<_, _> = KEPT_BY.into_iter().collect();
+    for manifest in WORKSPACES {
+        let packages = packages(manifest);
+        for package in packages.values().filter(|package| package.ours && !is_proof(package)) {
+            for used in package.uses.iter().filter_map(|id| packages.get(id)) {
+                let Some(keeper) = keepers.get(used.name.as_str()) else {
+                    continue;
+                };
+                let is_keeper = *keeper == package.name || *keeper == "a binary" && package.name.starts_with("bangasa");
+                assert!(is_keeper, "`{}` is for {keeper} alone, but `{}` uses it", used.name, package.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn pure_crates_have_pure_trees() {
+    let packages = packages("Cargo.toml");
+    for pure in PURE {
+        let tree = tree(&packages, pure);
+        assert!(tree.contains(pure), "`{pure}` is not in the workspace");
+        for impure in IMPURE {
+            assert!(!tree.contains(impure), "`{impure}` is in the tree of `{pure}`");
+        }
+    }
+}
+
+/// Names of a crate and of everything that it uses, however far down.
+fn tree<'p>(packages: &'p BTreeMap<String, Package>, name: &str) -> BTreeSet<&'p str> {
+    let mut waiting: Vec<_> =
+        packages.iter().filter(|(_, package)| package.ours && package.name == name).map(|(id, _)| id).collect();
+    let mut seen = BTreeSet::new();
+    while let Some(id) = waiting.pop() {
+        if let Some(package) = packages.get(id).filter(|_| seen.insert(id)) {
+            waiting.extend(&package.uses);
+        }
+    }
+    seen.iter().filter_map(|id| packages.get(*id)).map(|package| package.name.as_str()).collect()
+}
+
+fn is_proof(package: &Package) -> bool {
+    PROOF.contains(&package.name.as_str())
+}

@@ -1,0 +1,136 @@
+//! The property on which `explain` rests: for random policies and packets aimed at their edges, the program in the
+//! kernel and the reference model say the same of every packet, in every field.
+//!
+//! A failure prints the seed; `BANGASA_SEED=<seed>` runs it again. `BANGASA_POLICIES` and `BANGASA_PACKETS` (a policy)
+//! make it longer.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use abi::Verdict;
+use abi::ports::{ROLE_ACCESS, ROLE_UPLINK};
+use dataplane::engine::{Engine, EngineSize, Entry};
+use policy::{CompiledPolicy, Judgement, Model, Numbering, Source};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use system::generate::packets::{Arrival, Traffic};
+use system::generate::policies;
+
+const SHARDS: u64 = 4;
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"))
+}
+
+#[test]
+fn kernel_and_model_agree_on_random_policies_and_packets() {
+    let seed = setting("BANGASA_SEED", rand::rng().random());
+    let policies = setting("BANGASA_POLICIES", 100);
+    let packets = setting("BANGASA_PACKETS", 2_500);
+    println!("BANGASA_SEED={seed}");
+    let reasons = std::thread::scope(|scope| {
+        let shards: Vec<_> = (0..SHARDS)
+            .map(|shard| scope.spawn(move || run_shard(seed, shard, policies.div_ceil(SHARDS), packets)))
+            .collect();
+        let mut all: BTreeMap<String, u64> = BTreeMap::new();
+        for shard in shards {
+            for (reason, count) in shard.join().expect("kernel and model differ") {
+                *all.entry(reason).or_default() += count;
+            }
+        }
+        all
+    });
+    let total: u64 = reasons.values().sum();
+    println!("{total} packets over {policies} policies agree: {reasons:?}");
+    assert!(total >= policies * packets);
+    assert_reached(&reasons);
+}
+
+/// The packets must have reached every stage: else the property would say little.
+fn assert_reached(reasons: &BTreeMap<String, u64>) {
+    let never = ["no_policy", "limited", "flow_table_full", "no_route", "hop_limit", "too_big", "internal"];
+    let missing: Vec<_> = abi::Reason::ALL
+        .iter()
+        .map(|reason| reason.name())
+        .filter(|name| !never.contains(name) && !reasons.contains_key(*name))
+        .collect();
+    assert!(missing.is_empty(), "no packet met {missing:?}: the generator does not reach these stages");
+}
+
+/// One engine and one model live through many generations of policy, so that flows are judged again as well.
+fn run_shard(seed: u64, shard: u64, policies: u64, packets: u64) -> BTreeMap<String, u64> {
+    let mut rng = StdRng::seed_from_u64(seed.wrapping_mul(SHARDS).wrapping_add(shard));
+    let mut engine = Engine::new(EngineSize::default()).expect("the program loads");
+    let mut model = Model::empty();
+    let mut numbering = Numbering::default();
+    let mut now_ns: u64 = 1_700_000_000_000_000_000;
+    let mut reasons = BTreeMap::new();
+    for generation in 1..=policies {
+        let source = policies::policy(&mut rng);
+        let (compiled, mut traffic) = install(&source, &mut numbering, &mut engine, &mut model, generation);
+        for number in 0..packets {
+            now_ns += match rng.random_range(0..1_000) {
+                0 => rng.random_range(0..400_000_000_000),
+                1..20 => rng.random_range(0..12_000_000_000),
+                _ => rng.random_range(0..20_000_000),
+            };
+            let arrival = traffic.next(&mut rng);
+            let expected = model.judge(arrival.port, now_ns, &arrival.frame);
+            let entry = entry(&compiled, arrival.port);
+            let event = engine.judge(entry, now_ns, &arrival.frame).expect("the kernel judges");
+            let found = compiled.describe(&event);
+            if found != expected {
+                panic!("{}", difference(&source, &arrival, &found, &expected, (seed, shard, generation, number)));
+            }
+            *reasons.entry(expected.reason.name().to_owned()).or_insert(0) += 1;
+            let public = (event.public_address != 0)
+                .then(|| (IpAddr::from(event.public_address.to_ne_bytes()), event.public_port));
+            let translation = model.last_effects().translation.map(|(address, port)| (IpAddr::V4(address), port));
+            assert_eq!(public, translation, "translations differ, seed {seed} shard {shard} packet {number}");
+            if matches!(expected.verdict, Verdict::Forward | Verdict::Inspect) {
+                traffic.note(arrival, public);
+            }
+        }
+    }
+    reasons
+}
+
+fn install(
+    source: &Source,
+    numbering: &mut Numbering,
+    engine: &mut Engine,
+    model: &mut Model,
+    generation: u64,
+) -> (CompiledPolicy, Traffic) {
+    let checked = policy::check(source);
+    let Some(policy) = checked.policy else {
+        panic!("the generated policy is wrong:\n{}", policy::render(source, &checked.diagnostics, false));
+    };
+    *numbering = numbering.extend(&policy).expect("the numbers suffice");
+    let compiled = policy::compile(&policy, numbering).expect("the policy compiles");
+    engine.install(&compiled, generation).expect("the policy installs");
+    let traffic = Traffic::new(&policy);
+    model.install(policy, generation as u32);
+    (compiled, traffic)
+}
+
+fn entry(compiled: &CompiledPolicy, port: &str) -> Entry {
+    let number = compiled.numbering.ports[port];
+    Entry { port: number, role: if port == "wan0" { ROLE_UPLINK } else { ROLE_ACCESS } }
+}
+
+fn difference(
+    source: &Source,
+    arrival: &Arrival,
+    found: &Judgement,
+    expected: &Judgement,
+    (seed, shard, generation, number): (u64, u64, u64, u64),
+) -> String {
+    let hex: String = arrival.frame.iter().map(|byte| format!("{byte:02x}")).collect();
+    let files: String =
+        source.files.iter().map(|(path, bytes)| format!("--- {path}\n{}", String::from_utf8_lossy(bytes))).collect();
+    format!(
+        "seed {seed}, shard {shard}, policy {generation}, packet {number}, port {}\n{:#?}\n{hex}\nkernel {found:#?}\nmodel {expected:#?}\n{files}",
+        arrival.port, arrival.packet
+    )
+}

@@ -1,0 +1,49 @@
+//! The real daemon and the real program in the lab's network namespaces, under load. Packets are counted at the far
+//! end. Needs root, and what `make setup` installs.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "live/checksums.rs"]
+mod checksums;
+#[path = "live/counters.rs"]
+mod counters;
+#[path = "live/datagrams.rs"]
+mod datagrams;
+#[path = "live/detached.rs"]
+mod detached;
+#[path = "live/icmp_errors.rs"]
+mod icmp_errors;
+#[path = "live/kill.rs"]
+mod kill;
+#[path = "live/one_policy.rs"]
+mod one_policy;
+#[path = "live/peers.rs"]
+mod peers;
+#[path = "live/ports.rs"]
+mod ports;
+#[path = "live/published.rs"]
+mod published;
+#[path = "live/qinq.rs"]
+mod qinq;
+#[path = "live/refusals.rs"]
+mod refusals;
+#[path = "live/tcp_states.rs"]
+mod tcp_states;
+#[path = "live/tour.rs"]
+mod tour;
+
+use std::path::{Path, PathBuf};
+
+use lab::Lab;
+
+/// The example policy, which the lab is laid out by.
+fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policy/example")
+}
+
+/// A lab with servers and a daemon that has applied the example.
+fn lab() -> Lab {
+    let mut lab = Lab::build(&example()).expect("the lab builds");
+    lab.internet_mut().serve().expect("the servers start");
+    lab.start_daemon().expect("the daemon starts");
+    lab
+}

@@ -1,0 +1,142 @@
+//! The verdict tables, which the model passes beside its code, through the real program in the kernel; and what the
+//! model cannot know: a flow table with an end.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::net::Ipv4Addr;
+
+use abi::event::Event;
+use abi::ports::{ROLE_ACCESS, ROLE_UPLINK};
+use abi::{Reason, Verdict};
+use dataplane::engine::{Engine, EngineSize, Entry};
+use policy::cases::{self, Case, Step};
+use policy::model::Effects;
+use policy::{CompiledPolicy, Numbering, Source};
+use system::frame::{Packet, Payload};
+
+#[test]
+fn the_kernel_passes_every_verdict_table() {
+    let mut engine = Engine::new(EngineSize::default()).unwrap();
+    let mut generation = 0;
+    let mut wrong = Vec::new();
+    let cases = cases::all();
+    for case in &cases {
+        if matches!(case.steps.first(), Some(Step::Packet(_))) {
+            // A gateway before its first policy.
+            wrong.extend(run(case, &mut Engine::new(EngineSize::default()).unwrap(), &mut 0));
+            continue;
+        }
+        engine.forget_flows().unwrap();
+        wrong.extend(run(case, &mut engine, &mut generation));
+    }
+    println!("{} cases through the kernel", cases.len());
+    assert!(cases.len() > 50 && wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn run(case: &Case, engine: &mut Engine, generation: &mut u64) -> Vec<String> {
+    let mut numbering = Numbering::default();
+    let mut policy: Option<CompiledPolicy> = None;
+    let mut wrong = Vec::new();
+    for (number, step) in case.steps.iter().enumerate() {
+        let packet = match step {
+            Step::Install(source) => {
+                *generation += 1;
+                policy = Some(install(source, engine, &mut numbering, *generation));
+                continue;
+            }
+            Step::Packet(packet) => packet,
+        };
+        let entry = match &policy {
+            Some(policy) => entry(policy, &packet.port),
+            None => Entry { port: 0, role: ROLE_ACCESS },
+        };
+        let event = engine.judge(entry, packet.time_ns, &packet.frame).unwrap();
+        let judgement = match &policy {
+            Some(policy) => policy.describe(&event),
+            // Nothing has names yet.
+            None => {
+                assert_eq!(event.reason, Reason::NoPolicy as u16, "{}", case.name);
+                continue;
+            }
+        };
+        if let Some(difference) = packet.expected.difference(&judgement, effects(&event)) {
+            wrong.push(format!("{}, step {number}: {difference}", case.name));
+        }
+    }
+    wrong
+}
+
+fn effects(event: &Event) -> Effects {
+    if event.verdict == Verdict::Drop as u8 {
+        return Effects::default();
+    }
+    let public = Ipv4Addr::from(event.public_address.to_ne_bytes());
+    Effects {
+        new_flow: event.flags & abi::event::NEW_FLOW != 0,
+        translation: (event.public_address != 0).then_some((public, event.public_port)),
+    }
+}
+
+fn install(source: &Source, engine: &mut Engine, numbering: &mut Numbering, generation: u64) -> CompiledPolicy {
+    let checked = policy::check(source);
+    let text = policy::render(source, &checked.diagnostics, false);
+    let compiled = policy::compile(&checked.policy.unwrap_or_else(|| panic!("{text}")), numbering).unwrap();
+    *numbering = compiled.numbering.clone();
+    engine.install(&compiled, generation).unwrap();
+    compiled
+}
+
+fn entry(policy: &CompiledPolicy, port: &str) -> Entry {
+    let number = policy.numbering.ports[port];
+    Entry { port: number, role: if port.starts_with("wan") { ROLE_UPLINK } else { ROLE_ACCESS } }
+}
+
+/// Two buckets to choose from: nobody is refused in a table that is less than two fifths full, and hardly anybody
+/// before it is three quarters full.
+#[test]
+fn a_flow_table_fills_evenly() {
+    let source = control::read_directory(concat!(env!("CARGO_MANIFEST_DIR"), "/../../policy/example")).unwrap();
+    let mut engine = Engine::new(EngineSize { flow_buckets: 1 << 10, ..EngineSize::default() }).unwrap();
+    let policy = install(&source, &mut engine, &mut Numbering::default(), 1);
+    let entry = entry(&policy, "lan0");
+    let mut refused_after = Vec::new();
+    for host in 0..4_096 * 3 / 4 {
+        let source = format!("2001:db8:102::2:{host:x}").parse().unwrap();
+        let destination = "2001:db8:ffff::53".parse().unwrap();
+        let packet = Packet::new(source, destination, Payload::Udp { ports: (4_000, 53), data: 0 });
+        let event = engine.judge(entry, 1_000_000_000, &packet.frame(&[102])).unwrap();
+        if event.verdict == Verdict::Drop as u8 {
+            assert_eq!(event.reason, Reason::FlowTableFull as u16);
+            refused_after.push(host);
+        }
+    }
+    println!(
+        "of 4096 entries: first refusal after {:?}, {} refused before 3072",
+        refused_after.first(),
+        refused_after.len()
+    );
+    assert!(refused_after.first().is_none_or(|first| *first > 4_096 * 2 / 5));
+    assert!(refused_after.len() < 4_096 / 50);
+}
+
+/// Eight entries hold eight flows; the ninth is dropped with a reason, and when the others' time is over, passes.
+#[test]
+fn a_full_flow_table_is_a_counted_drop_and_recovers() {
+    let source = control::read_directory(concat!(env!("CARGO_MANIFEST_DIR"), "/../../policy/example")).unwrap();
+    let mut engine = Engine::new(EngineSize { flow_buckets: 2, ..EngineSize::default() }).unwrap();
+    let policy = install(&source, &mut engine, &mut Numbering::default(), 1);
+    let entry = entry(&policy, "lan0");
+    let dns = |host: u8| {
+        let source = format!("2001:db8:102::1:{host:x}").parse().unwrap();
+        let destination = "2001:db8:ffff::53".parse().unwrap();
+        Packet::new(source, destination, Payload::Udp { ports: (4_000, 53), data: 0 }).frame(&[102])
+    };
+    let second = 1_000_000_000;
+    let reason =
+        |engine: &mut Engine, now_s: u64, host: u8| engine.judge(entry, now_s * second, &dns(host)).unwrap().reason;
+    let first: Vec<u16> = (0..9).map(|host| reason(&mut engine, 100, host)).collect();
+    assert_eq!(first[..8], [Reason::Rule as u16; 8]);
+    assert_eq!(first[8], Reason::FlowTableFull as u16);
+    assert_eq!(reason(&mut engine, 101, 3), Reason::Established as u16, "who is in stays in");
+    let grace = 30 + u64::from(abi::flow::REUSE_GRACE_S) + 1;
+    assert_eq!(reason(&mut engine, 100 + grace, 8), Reason::Rule as u16);
+}
