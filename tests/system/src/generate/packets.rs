@@ -1,7 +1,7 @@
 //! Random packets aimed at a random policy's edges: known addresses, their neighbours, replies to what went before,
 //! errors that quote it, fragments of it, and damaged bytes.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use policy::Policy;
@@ -116,6 +116,9 @@ impl Traffic {
         let Some(packet) = &before.packet else {
             return before.clone();
         };
+        if public.is_some() && before.port == "lan0" && rng.random_bool(0.06) {
+            return build(before.port, before.vlans.clone(), contend(rng, packet));
+        }
         let mut next = packet.clone();
         let mut port = before.port;
         let mut vlans = before.vlans.clone();
@@ -128,6 +131,16 @@ impl Traffic {
         }
         build(port, vlans, next)
     }
+}
+
+/// A packet without ports from a neighbour of a translated packet's sender, to the same remote host: without ports, each
+/// such sender needs a public address of its own, and a small pool has too few.
+fn contend(rng: &mut impl Rng, packet: &Packet) -> Packet {
+    let source = match packet.source {
+        IpAddr::V4(source) => Ipv4Addr::from(u32::from(source) ^ rng.random_range(0..16)).into(),
+        source @ IpAddr::V6(_) => source,
+    };
+    Packet::new(source, packet.destination, Payload::Raw { protocol: 47, bytes: vec![0x11; 8] })
 }
 
 /// The packet that the far side would answer with, entering where that side's packets enter.
@@ -325,7 +338,7 @@ fn at(prefix: &IpNet, offset: u128) -> Option<IpAddr> {
         IpNet::V4(prefix) => {
             let size = 1_u64 << (32 - prefix.prefix_len());
             let offset = u64::try_from(offset).unwrap_or(u64::MAX).min(size - 1) as u32;
-            Some(std::net::Ipv4Addr::from(u32::from(prefix.network()) + offset).into())
+            Some(Ipv4Addr::from(u32::from(prefix.network()) + offset).into())
         }
         IpNet::V6(prefix) => {
             let size = u128::MAX.checked_shr(u32::from(prefix.prefix_len()))?;
