@@ -117,7 +117,7 @@ fn candidates(packet: &Packet, public: &mut Key) -> Stage {
         let (index, port) = nat::candidate(client, client_port, has_ports, n, pool_size);
         public.inside = Address::from_v4_word(tables::pool_address(packet.half, pool.wrapping_add(index)));
         public.inside_port = port;
-        if flows::find(public, packet.now_s, search::ALIASES) == NONE {
+        if flows::find(public, packet.now_s, search::BOTH) == NONE {
             return go_on();
         }
     }

@@ -42,6 +42,11 @@ fn matched(frame: Frame, packet: &mut Packet) -> Stage {
     }
     if reason == Reason::Established && !bring_forward(packet, flow)? {
         flows::end(flow, index, packet.now_s);
+        // A translated flow may have hidden one of the very addresses, which is over as well: a key has one flow.
+        let hidden = flows::find(&mut key(packet), packet.now_s, search::FLOWS);
+        if let Some(flow) = flows::at(hidden) {
+            flows::end(flow, hidden, packet.now_s);
+        }
         return begins_flow(packet);
     }
     if flow.generation != packet.event.generation {

@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 use abi::Reason;
 use abi::nat::{CANDIDATES, candidate};
 
-use super::frames::{protocol, syn, udp};
+use super::frames::{Tcp, protocol, syn, udp};
+use super::policies::usual_but;
 use super::{Case, Expected, drop, forward};
 
 /// What Sendai's client becomes on the uplink, as first choice.
@@ -35,7 +36,16 @@ fn choice(inside: &str, port: u16, has_ports: bool, n: u32, pool: Ipv4Addr, pool
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    vec![equal_addresses(), second_choice(), same_port_elsewhere(), exhausted(), exhausted_portless(), untranslated()]
+    vec![
+        equal_addresses(),
+        second_choice(),
+        taken_from_outside(),
+        hidden(),
+        same_port_elsewhere(),
+        exhausted(),
+        exhausted_portless(),
+        untranslated(),
+    ]
 }
 
 fn equal_addresses() -> Case {
@@ -46,8 +56,7 @@ fn equal_addresses() -> Case {
     let allowed = |reason| forward(reason).of("ishinomaki").translated(theirs);
     let answer = |(address, port): (Ipv4Addr, u16)| {
         let to: &'static str = format!("{address}:{port}").leak();
-        super::frames::Tcp { from: server, to, flags: "SA", sequence: 9_000, acknowledgement: 1_001, payload_len: 0 }
-            .frame()
+        Tcp { from: server, to, flags: "SA", sequence: 9_000, acknowledgement: 1_001, payload_len: 0 }.frame()
     };
     Case::new("equal addresses to the same server at the same time")
         .packet("lan0.101", 0, &syn(client, server), web(Reason::Rule))
@@ -72,6 +81,40 @@ fn second_choice() -> Case {
         .packet("wan0", 1, &udp(server, "203.0.113.64:5000"), tome_flow((TOME_PUBLIC, 5_000), Reason::Established))
         // Once the first client's flow is gone its port is free.
         .packet("lan0.103", 302, &udp("10.8.2.9:5000", server), tome_flow((TOME_PUBLIC, 5_000), Reason::DefaultAllow))
+}
+
+/// A flow that began outside keeps its public port: answers to it must not reach somebody else.
+fn taken_from_outside() -> Case {
+    let second = choice("10.8.2.7", 5_000, true, 1, TOME_PUBLIC, 1);
+    let incoming = udp("192.0.2.4:53", "203.0.113.64:5000");
+    Case::new("a public port that a flow from outside uses")
+        .packet("wan0", 0, &incoming, forward(Reason::DefaultAllow).of("tome"))
+        .packet("lan0.103", 0, &udp("10.8.2.7:5000", "192.0.2.4:53"), tome_flow(second, Reason::DefaultAllow))
+        .packet("wan0", 0, &incoming, forward(Reason::Established).of("tome"))
+}
+
+/// A published server shares its address with the pool: seen from outside, a translated flow comes before one of the
+/// server's with the same ports, and a connection that begins anew there ends both.
+fn hidden() -> Case {
+    let published = usual_but(
+        TOME_INGRESS,
+        &format!("{TOME_INGRESS}[[ingress.rule]]\nname = \"site\"\nto = [\"203.0.113.64\"]\naction = \"allow\"\n"),
+    );
+    let (inside, public, outside) = ("10.8.2.7:80", "203.0.113.64:80", "192.0.2.4:5000");
+    let translated = |reason| tome_flow((TOME_PUBLIC, 80), reason);
+    let refusal =
+        Tcp { from: outside, to: public, flags: "RA", sequence: 0, acknowledgement: 1_001, payload_len: 0 }.frame();
+    let acceptance =
+        Tcp { from: public, to: outside, flags: "SA", sequence: 7_000, acknowledgement: 1_001, payload_len: 0 }.frame();
+    let site = |reason| forward(reason).rule("site").of("tome");
+    Case::new("a translated flow hides one of the very addresses")
+        .install(published)
+        .packet("lan0.103", 0, &syn(inside, outside), translated(Reason::DefaultAllow))
+        .packet("lan0.103", 0, &syn(public, outside), forward(Reason::DefaultAllow).of("tome"))
+        .packet("wan0", 0, &refusal, translated(Reason::Established))
+        .packet("wan0", 0, &syn(outside, public), site(Reason::Rule))
+        .packet("wan0", 0, &syn(outside, public), site(Reason::Established))
+        .packet("lan0.103", 0, &acceptance, site(Reason::Established))
 }
 
 fn same_port_elsewhere() -> Case {
@@ -124,4 +167,5 @@ fn untranslated() -> Case {
         .packet("lan0.200", 0, &udp("10.5.0.7:5", "192.0.2.4:53"), forward(Reason::DefaultAllow).of("osaki"))
 }
 
+const TOME_INGRESS: &str = "ward = [\"10.8.1.0/24\"]\n[egress]\ndefault = \"allow\"\n[ingress]\ndefault = \"allow\"\n";
 const TOME_PUBLIC: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 64);

@@ -39,6 +39,8 @@ fn whole(x: &mut Crossing, municipality: &Municipality, packet: &Packet, flows: 
         Opinion::Fits => {}
         Opinion::Reopens => {
             flows.free(&own);
+            // A translated flow may have hidden one of the very addresses, which is over as well.
+            flows.free(&key);
             return beginning(x, packet, key);
         }
         Opinion::Refused(why) => return refuse(x, || format!("{}: {why}", describe(&own))),

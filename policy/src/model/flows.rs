@@ -177,9 +177,10 @@ impl Flows {
         self.flows.get_mut(key)
     }
 
-    /// Whether a live translated flow has this key on the uplink.
+    /// Whether a live flow has this key on the uplink, translated or with the very addresses.
     pub(crate) fn is_taken(&self, public: &Key, now_s: u32) -> bool {
-        self.behind(public, now_s).is_some()
+        let direct = self.flows.get(public).is_some_and(|flow| flow.is_live(public.protocol, now_s));
+        direct || self.behind(public, now_s).is_some()
     }
 
     fn behind(&self, public: &Key, now_s: u32) -> Option<Key> {

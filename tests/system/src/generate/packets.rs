@@ -83,7 +83,12 @@ impl Traffic {
     /// Traffic for a policy.
     pub fn new(policy: &Policy) -> Self {
         let towns = policy.municipalities.iter().flat_map(|town| {
-            let edges: Vec<IpAddr> = town.prefixes.iter().flat_map(|prefix| edges(prefix, &town.attachments)).collect();
+            let edges: Vec<IpAddr> = town
+                .prefixes
+                .iter()
+                .chain(&town.published)
+                .flat_map(|prefix| edges(prefix, &town.attachments))
+                .collect();
             town.attachments.iter().map(move |attachment| (attachment.vlans.clone(), edges.clone()))
         });
         Self { towns: towns.collect(), passed: Vec::new() }

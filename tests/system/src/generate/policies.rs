@@ -103,8 +103,13 @@ fn municipality(rng: &mut impl Rng, number: usize, sets: usize) -> String {
         });
     }
     if rng.random_bool(0.7) {
-        let first = number * 8;
-        let size = ["/29", "/30", "/32"].choose(rng).copied().unwrap_or("/29");
+        // Some pools hold the address that the municipality may publish.
+        let (first, size) = match rng.random_range(0..4) {
+            0 => (number * 8, "/29"),
+            1 => (number * 8, "/30"),
+            2 => (number * 8, "/32"),
+            _ => (200 + number, "/32"),
+        };
         let _ = writeln!(text, "[nat]\npool = [\"203.0.113.{first}{size}\"]");
     }
     let section = if v4.starts_with("172") {
