@@ -4,6 +4,7 @@
 mod across;
 mod attachments;
 mod capacity;
+mod lists;
 mod municipality;
 pub(crate) mod ranges;
 mod rules;
@@ -38,7 +39,7 @@ pub fn check(source: &Source) -> Checked {
     let mut baseline = Vec::new();
     if let Some(prefecture) = &raw.prefecture {
         ports(prefecture, &mut report);
-        essential = sets.resolve_items(&prefecture.essential, Home::Prefecture, &mut report).ranges.prefixes();
+        essential = sets.resolve_items(&prefecture.essential, Home::Prefecture, &mut report).ranges().prefixes();
         baseline = rules::baseline(&prefecture.baseline, &mut sets, &mut report);
     }
     let towns: Vec<Town<'_>> =
@@ -69,20 +70,20 @@ fn assemble(
 ) -> Option<Policy> {
     let prefecture = raw.prefecture.as_ref()?;
     let names = |list: &[crate::diagnostic::Spanned<String>]| list.iter().map(|name| name.value.clone()).collect();
-    let mut municipalities = towns.iter().map(|town| town.finish(&sets, report)).collect::<Option<Vec<_>>>()?;
+    let mut municipalities = towns.iter().map(|town| town.finish(report)).collect::<Option<Vec<_>>>()?;
     municipalities.sort_by(|one, other| one.id.cmp(&other.id));
     Some(Policy {
         id: prefecture.id.as_ref()?.value.clone(),
         name: prefecture.name.as_ref()?.value.clone(),
         uplinks: names(&prefecture.uplinks.items),
         accesses: names(&prefecture.accesses.items),
-        baseline: baseline.iter().map(|rule| rule.finish(&sets, report)).collect::<Option<Vec<_>>>()?,
+        baseline: baseline.iter().map(|rule| rule.finish(report)).collect::<Option<Vec<_>>>()?,
         block,
         essential,
         municipalities,
         sets: sets
             .into_resolved()
-            .map(|(name, set)| (name, Set { location: report.location(set.span), prefixes: set.prefixes }))
+            .map(|(name, set)| (name, Set { location: report.location(set.span), prefixes: set.list.prefixes() }))
             .collect(),
     })
 }

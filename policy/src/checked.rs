@@ -1,10 +1,14 @@
 //! The checked policy: every name resolved, every prefix parsed, every location kept. Only [`crate::check`] makes one.
 
+mod addresses;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use abi::Direction;
 use ipnet::IpNet;
+
+pub use addresses::{Addresses, Prefixes};
 
 use crate::source::Location;
 
@@ -34,8 +38,8 @@ pub struct Policy {
 /// A named set of prefixes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Set {
-    /// Sorted, disjoint, aggregated.
-    pub prefixes: Vec<IpNet>,
+    /// What is in it.
+    pub prefixes: Prefixes,
     /// Where it is defined.
     pub location: Location,
 }
@@ -119,10 +123,10 @@ pub struct Rule {
     pub name: String,
     /// Directions it holds in: one for a municipality's rule, one or both for the baseline's.
     pub directions: Vec<Direction>,
-    /// Sources; `None` is any, an empty list is nobody.
-    pub from: Option<Vec<IpNet>>,
-    /// Destinations; `None` is any, an empty list is nobody.
-    pub to: Option<Vec<IpNet>>,
+    /// Sources; `None` is any.
+    pub from: Option<Addresses>,
+    /// Destinations; `None` is any.
+    pub to: Option<Addresses>,
     /// Protocols and destination ports; `None` is any, an empty list is nothing.
     pub services: Option<Vec<Service>>,
     /// What it says.
@@ -132,7 +136,7 @@ pub struct Rule {
 }
 
 /// A protocol, with destination ports where it has them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Service {
     /// IP protocol number.
     pub protocol: u8,

@@ -12,7 +12,7 @@ use abi::limits::{ROW_WORDS, RULEBOOK_WORDS, RULES};
 use abi::tables::{RuleEntry, Rulebook, action};
 use ipnet::IpNet;
 
-use crate::checked::{Action, Policy, Rule, Service};
+use crate::checked::{Action, Addresses, Policy, Rule, Service};
 use crate::compile::{CapacityError, RuleDoc, capacity};
 
 /// What a row says about a rule: that its `from`, its `to` or its services are satisfied.
@@ -57,13 +57,13 @@ struct BookRules<'a> {
     default: Action,
 }
 
-/// A rule with its lists numbered.
-#[derive(Clone, Copy)]
+/// A rule with its lists numbered: in each dimension it asks for one of them; none: it does not ask.
+#[derive(Clone)]
 struct Prepared<'a> {
     rule: &'a Rule,
     number: u32,
     baseline: bool,
-    lists: [Option<u32>; 3],
+    lists: [Option<Vec<u32>>; 3],
 }
 
 /// A rule asks for membership in a list: which of the [`Rulebooks::rows`], which bit.
@@ -76,18 +76,22 @@ pub(crate) struct Use {
 /// Equal lists have one number, so that a list used by many rules makes one class, not many.
 pub(crate) struct Lists<'a, T> {
     numbers: BTreeMap<&'a [T], u32>,
+    /// By place in memory: comparing a list that thousands of rules share once is enough.
+    known: HashMap<*const [T], u32>,
     pub lists: Vec<&'a [T]>,
 }
 
 impl<'a, T: Ord> Lists<'a, T> {
     fn new() -> Self {
-        Self { numbers: BTreeMap::new(), lists: Vec::new() }
+        Self { numbers: BTreeMap::new(), known: HashMap::new(), lists: Vec::new() }
     }
 
     fn number(&mut self, list: &'a [T]) -> u32 {
-        *self.numbers.entry(list).or_insert_with(|| {
-            self.lists.push(list);
-            self.lists.len() as u32 - 1
+        *self.known.entry(list).or_insert_with(|| {
+            *self.numbers.entry(list).or_insert_with(|| {
+                self.lists.push(list);
+                self.lists.len() as u32 - 1
+            })
         })
     }
 }
@@ -136,9 +140,11 @@ impl<'a> Rulebooks<'a> {
             action: rule.action,
             location: rule.location.clone(),
         });
-        let mut prefixes = |list: &'a Option<Vec<IpNet>>| list.as_deref().map(|list| self.prefixes.number(list));
-        let lists =
-            [prefixes(&rule.from), prefixes(&rule.to), rule.services.as_deref().map(|list| self.services.number(list))];
+        let mut prefixes = |side: &'a Option<Addresses>| {
+            side.as_ref().map(|side| side.lists().iter().map(|list| self.prefixes.number(list)).collect())
+        };
+        let (from, to) = (prefixes(&rule.from), prefixes(&rule.to));
+        let lists = [from, to, rule.services.as_deref().map(|list| vec![self.services.number(list)])];
         self.prefix_uses.resize_with(self.prefixes.lists.len(), Vec::new);
         self.service_uses.resize_with(self.services.lists.len(), Vec::new);
         Prepared { rule, number: self.docs.len() as u32, baseline: municipality.is_none(), lists }
@@ -161,8 +167,10 @@ impl<'a> Rulebooks<'a> {
                     Dimension::Service => &mut self.service_uses,
                     _ => &mut self.prefix_uses,
                 };
-                match rule.lists[dimension as usize] {
-                    Some(list) => uses[list as usize].push(Use { rows: self.rows.len() as u32, bit }),
+                match &rule.lists[dimension as usize] {
+                    Some(lists) => lists
+                        .iter()
+                        .for_each(|&list| uses[list as usize].push(Use { rows: self.rows.len() as u32, bit })),
                     None => set(&mut rows.rows, bit),
                 }
             }

@@ -1,5 +1,6 @@
 //! One municipality by itself: its addresses, sections, pool, isolation and rules.
 
+use std::collections::HashSet;
 use std::net::Ipv4Addr;
 
 use abi::Direction;
@@ -7,11 +8,11 @@ use abi::limits::POOL_ADDRESSES;
 use ipnet::IpNet;
 
 use super::ranges::Ranges;
-use super::rules::{self, Home, ResolvedRule};
+use super::rules::{self, Home, ResolvedRule, Section, Sections};
 use super::sets::Sets;
 use crate::checked::{Action, Attachment, Isolation, Municipality, Rules};
 use crate::diagnostic::{Problem, Report, Span, Spanned};
-use crate::parse::raw::{Item, RawIsolation, RawMunicipality};
+use crate::parse::raw::{Item, List, RawIsolation, RawMunicipality};
 
 /// Published prefixes shorter than these are worth a question.
 const WIDE_V4: u8 = 16;
@@ -41,9 +42,11 @@ pub(crate) fn municipality<'r>(raw: &'r RawMunicipality, sets: &mut Sets, report
         // What does not fit the prefixes is said once, not again of every rule that speaks of it.
         known &= sections(raw, &own, report);
     }
-    let isolation = isolation(raw, &own, known, sets, report);
-    let mut egress = rules::municipality(&raw.egress.rules, Direction::Egress, raw, sets, report);
-    let mut ingress = rules::municipality(&raw.ingress.rules, Direction::Ingress, raw, sets, report);
+    let sections = resolved_sections(raw, sets);
+    let home = Home::Municipality(raw, &sections);
+    let isolation = isolation(raw, &own, known, home, sets, report);
+    let mut egress = rules::municipality(&raw.egress.rules, Direction::Egress, home, sets, report);
+    let mut ingress = rules::municipality(&raw.ingress.rules, Direction::Ingress, home, sets, report);
     if known {
         egress.iter_mut().for_each(|rule| rules::meets_insiders(rule, &own, report));
         raw.pool.items.iter().for_each(|prefix| own.add_prefix(prefix.value));
@@ -53,14 +56,23 @@ pub(crate) fn municipality<'r>(raw: &'r RawMunicipality, sets: &mut Sets, report
     Town { raw, pool: pool(raw, &published, report), published, isolation, egress, ingress }
 }
 
+fn resolved_sections<'r>(raw: &'r RawMunicipality, sets: &mut Sets) -> Sections<'r> {
+    let mut section = |list: &List<Spanned<IpNet>>| Section {
+        list: sets.list(Ranges::of(list.items.iter().map(|prefix| &prefix.value))),
+        complete: list.complete,
+    };
+    raw.sections.iter().map(|(name, list)| (name.value.as_str(), section(list))).collect()
+}
+
 /// Literal prefixes in `to` of ingress rules that allow.
 fn published(raw: &RawMunicipality, report: &mut Report<'_>) -> Vec<Spanned<IpNet>> {
     let allows = |action: &Option<Spanned<Action>>| action.as_ref().is_some_and(|action| action.value == Action::Allow);
     let items = raw.ingress.rules.iter().filter(|rule| allows(&rule.action)).filter_map(|rule| rule.to.as_ref());
     let mut published: Vec<Spanned<IpNet>> = Vec::new();
+    let mut seen = HashSet::new();
     for item in items.flat_map(|list| &list.items) {
         let Item::Prefix(prefix) = item.value else { continue };
-        if published.iter().any(|other| other.value == prefix) {
+        if !seen.insert(prefix) {
             continue;
         }
         let inside = raw.prefixes.items.iter().any(|own| own.value.contains(&prefix));
@@ -148,7 +160,14 @@ fn pool(raw: &RawMunicipality, published: &[Spanned<IpNet>], report: &mut Report
     addresses
 }
 
-fn isolation(raw: &RawMunicipality, own: &Ranges, known: bool, sets: &mut Sets, report: &mut Report<'_>) -> Isolation {
+fn isolation(
+    raw: &RawMunicipality,
+    own: &Ranges,
+    known: bool,
+    home: Home<'_>,
+    sets: &mut Sets,
+    report: &mut Report<'_>,
+) -> Isolation {
     match &raw.isolation {
         RawIsolation::None => Isolation::None,
         RawIsolation::All => Isolation::All,
@@ -164,10 +183,10 @@ fn isolation(raw: &RawMunicipality, own: &Ranges, known: bool, sets: &mut Sets, 
                     );
                 }
             }
-            let addresses = sets.resolve_items(list, Home::Municipality(raw), report);
-            match addresses.ranges.is_empty() {
+            let addresses = sets.resolve_items(list, home, report);
+            match addresses.is_empty() {
                 true => Isolation::None,
-                false => Isolation::Parts(addresses.ranges.prefixes()),
+                false => Isolation::Parts(addresses.ranges().prefixes()),
             }
         }
     }
@@ -175,11 +194,11 @@ fn isolation(raw: &RawMunicipality, own: &Ranges, known: bool, sets: &mut Sets, 
 
 impl Town<'_> {
     /// None if a part is missing, which has been reported.
-    pub fn finish(&self, sets: &Sets, report: &Report<'_>) -> Option<Municipality> {
+    pub fn finish(&self, report: &Report<'_>) -> Option<Municipality> {
         let raw = self.raw;
         let id = raw.id.as_ref()?;
         let rules = |default: Action, rules: &[ResolvedRule<'_>]| {
-            let rules = rules.iter().map(|rule| rule.finish(sets, report)).collect::<Option<Vec<_>>>()?;
+            let rules = rules.iter().map(|rule| rule.finish(report)).collect::<Option<Vec<_>>>()?;
             Some(Rules { default, rules })
         };
         let attachment = |raw: &crate::parse::raw::RawAttachment| {

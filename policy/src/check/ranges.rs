@@ -98,7 +98,8 @@ fn merge<T: Copy + Ord>(ranges: &mut Vec<(T, T)>, after: impl Fn(T) -> Option<T>
     });
 }
 
-fn covers<T: Copy + Ord>(outer: &[(T, T)], inner: &[(T, T)]) -> bool {
+/// Both normal.
+pub(crate) fn covers<T: Copy + Ord>(outer: &[(T, T)], inner: &[(T, T)]) -> bool {
     inner.iter().all(|&(first, last)| {
         let at = outer.partition_point(|range| range.0 <= first);
         at > 0 && outer[at - 1].1 >= last
@@ -134,20 +135,20 @@ fn split(first: u128, last: u128, bits: u32, mut emit: impl FnMut(u128, u8)) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A small generator of its own: the point is many cases, not good randomness.
-    struct Dice(u64);
+    pub(crate) struct Dice(pub u64);
 
     impl Dice {
-        fn roll(&mut self, below: u64) -> u64 {
+        pub fn roll(&mut self, below: u64) -> u64 {
             self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (self.0 >> 33) % below
         }
 
         /// Prefixes crowded into 256 addresses, so that they nest, touch and repeat; at either end of the family.
-        fn prefixes(&mut self) -> Vec<IpNet> {
+        pub fn prefixes(&mut self) -> Vec<IpNet> {
             let count = self.roll(12);
             let base_v4 = if self.roll(2) == 0 { 0 } else { u32::MAX - 255 };
             let base_v6 = if self.roll(2) == 0 { 0 } else { u128::MAX - 255 };

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use abi::Direction;
-use ipnet::IpNet;
 
+use super::lists::{Addresses, List as AddressList};
 use super::ranges::Ranges;
-use super::sets::{Addresses, Sets};
+use super::sets::Sets;
 use super::unknown;
 use crate::checked::{Action, Rule, Service};
-use crate::diagnostic::{Problem, Report, Span, Spanned};
-use crate::parse::raw::{List, RawMunicipality, RawRule};
+use crate::diagnostic::{Problem, Report, Span};
+use crate::parse::raw::{RawMunicipality, RawRule};
 
 /// TCP's protocol number.
 const TCP: u8 = 6;
@@ -21,23 +21,27 @@ const TCP: u8 = 6;
 pub(crate) enum Home<'r> {
     /// No sections there; the parser has said so.
     Prefecture,
-    Municipality(&'r RawMunicipality),
+    Municipality(&'r RawMunicipality, &'r Sections<'r>),
+}
+
+/// A municipality's sections by their names.
+pub(crate) type Sections<'r> = HashMap<&'r str, Section>;
+
+/// The addresses of a section, and whether all of them could be read.
+#[derive(Debug)]
+pub(crate) struct Section {
+    pub list: Rc<AddressList>,
+    pub complete: bool,
 }
 
 impl<'r> Home<'r> {
     /// A section by its name; reports a name that is none.
-    pub fn section(
-        self,
-        name: &str,
-        span: Span,
-        sets: &mut Sets,
-        report: &mut Report<'_>,
-    ) -> Option<&'r List<Spanned<IpNet>>> {
-        let Home::Municipality(raw) = self else {
+    pub fn section(self, name: &str, span: Span, sets: &mut Sets, report: &mut Report<'_>) -> Option<&'r Section> {
+        let Home::Municipality(raw, sections) = self else {
             sets.touch(name);
             return None;
         };
-        if let Some((_, section)) = raw.sections.iter().find(|(section, _)| section.value == name) {
+        if let Some(section) = sections.get(name) {
             return Some(section);
         }
         if sets.has(name) {
@@ -81,12 +85,12 @@ pub(crate) fn baseline<'r>(raw: &'r [RawRule], sets: &mut Sets, report: &mut Rep
 pub(crate) fn municipality<'r>(
     raw: &'r [RawRule],
     direction: Direction,
-    home: &'r RawMunicipality,
+    home: Home<'_>,
     sets: &mut Sets,
     report: &mut Report<'_>,
 ) -> Vec<ResolvedRule<'r>> {
     unique_names(raw, report);
-    raw.iter().map(|rule| resolve(rule, vec![direction], Home::Municipality(home), sets, report)).collect()
+    raw.iter().map(|rule| resolve(rule, vec![direction], home, sets, report)).collect()
 }
 
 fn resolve<'r>(
@@ -183,7 +187,7 @@ fn matches_something(rule: &mut ResolvedRule<'_>, report: &mut Report<'_>) {
     let sides = [("from", &rule.from, &rule.raw.from), ("to", &rule.to, &rule.raw.to)];
     for (key, resolved, raw) in sides {
         if let (Some(resolved), Some(raw)) = (resolved, raw)
-            && resolved.ranges.is_empty()
+            && resolved.is_empty()
         {
             let why = if raw.items.is_empty() { "an empty list is nobody" } else { "there is no address in this" };
             let help = format!("leave `{key}` out for any address, or remove the rule");
@@ -201,9 +205,8 @@ fn matches_something(rule: &mut ResolvedRule<'_>, report: &mut Report<'_>) {
         );
     }
     if let (Some(from), Some(to), Some(raw)) = (&rule.from, &rule.to, &rule.raw.to) {
-        let (from, to) = (&from.ranges, &to.ranges);
-        let shared = (!from.v4.is_empty() && !to.v4.is_empty()) || (!from.v6.is_empty() && !to.v6.is_empty());
-        if !shared {
+        let (from, to) = (from.families(), to.families());
+        if !(from.0 && to.0) && !(from.1 && to.1) {
             let why = "of the other family than all of `from`".to_owned();
             dead(
                 raw.span,
@@ -222,7 +225,7 @@ pub(crate) fn meets_insiders(rule: &mut ResolvedRule<'_>, own: &Ranges, report: 
     let (Some(resolved), Some(raw)) = (resolved, raw) else {
         return;
     };
-    if rule.dead || !rule.complete || resolved.ranges.intersects(own) {
+    if rule.dead || !rule.complete || resolved.intersects(own) {
         return;
     }
     let problem = Problem::warning("never-matches", rule.raw.at(), format!("{} can never match", rule.raw.called()));
@@ -255,26 +258,15 @@ impl RawRule {
 
 impl ResolvedRule<'_> {
     /// None if a part is missing, which has been reported.
-    pub fn finish(&self, sets: &Sets, report: &Report<'_>) -> Option<Rule> {
-        let side = |side: &Option<Addresses>| {
-            side.as_ref().map(|side| match &side.set {
-                Some(set) => sets.prefixes(set).to_vec(),
-                None => side.ranges.prefixes(),
-            })
-        };
+    pub fn finish(&self, report: &Report<'_>) -> Option<Rule> {
         Some(Rule {
             name: self.raw.name.as_ref()?.value.clone(),
             directions: self.directions.clone(),
-            from: side(&self.from),
-            to: side(&self.to),
+            from: self.from.as_ref().map(Addresses::finish),
+            to: self.to.as_ref().map(Addresses::finish),
             services: self.services.clone(),
             action: self.raw.action.as_ref()?.value,
             location: report.location(self.raw.span),
         })
-    }
-
-    /// The addresses of a side, shared; none for any.
-    pub fn side(side: &Option<Addresses>) -> Option<Rc<Ranges>> {
-        side.as_ref().map(|side| Rc::clone(&side.ranges))
     }
 }

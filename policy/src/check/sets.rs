@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use ipnet::IpNet;
-
+use super::lists::{Addresses, List as AddressList, Lists};
 use super::ranges::Ranges;
 use super::rules::Home;
 use super::unknown;
@@ -21,6 +20,7 @@ const COUNTRIES: &str = "countries.csv";
 #[derive(Debug, Default)]
 pub(crate) struct Sets {
     by_name: BTreeMap<String, ResolvedSet>,
+    lists: Lists,
     /// The file that defines them; none if it could not be read, so that no name is known to be wrong.
     file: Option<usize>,
 }
@@ -28,20 +28,10 @@ pub(crate) struct Sets {
 /// A set in full.
 #[derive(Debug)]
 pub(crate) struct ResolvedSet {
-    pub ranges: Rc<Ranges>,
-    pub prefixes: Vec<IpNet>,
+    pub list: Rc<AddressList>,
     pub span: Span,
     pub complete: bool,
     used: bool,
-}
-
-/// A list of items as addresses.
-#[derive(Clone, Debug)]
-pub(crate) struct Addresses {
-    pub ranges: Rc<Ranges>,
-    /// The set it consists of, if it is nothing else.
-    pub set: Option<String>,
-    pub complete: bool,
 }
 
 /// Reads every set with its files.
@@ -49,12 +39,12 @@ pub(crate) fn resolve<'a>(source: &'a Source, raw: &RawPolicy, report: &mut Repo
     let Some(prefecture) = &raw.prefecture else {
         return Sets::default();
     };
-    let mut sets = Sets { by_name: BTreeMap::new(), file: Some(prefecture.file) };
+    let mut sets = Sets { file: Some(prefecture.file), ..Sets::default() };
     let mut files = Files { source, sets: HashMap::new() };
     let wanted = prefecture.sets.iter().any(|set| set.countries.is_some());
     let countries = countries(prefecture, wanted, source, report);
     for raw in &prefecture.sets {
-        let set = set(raw, &mut files, &countries, report);
+        let set = set(raw, &mut files, &countries, &mut sets.lists, report);
         sets.by_name.insert(raw.name.value.clone(), set);
     }
     sets
@@ -66,7 +56,13 @@ struct Files<'a> {
     sets: HashMap<&'a str, (Rc<Ranges>, bool)>,
 }
 
-fn set<'a>(raw: &RawSet, files: &mut Files<'a>, countries: &CountryTable, report: &mut Report<'a>) -> ResolvedSet {
+fn set<'a>(
+    raw: &RawSet,
+    files: &mut Files<'a>,
+    countries: &CountryTable,
+    lists: &mut Lists,
+    report: &mut Report<'a>,
+) -> ResolvedSet {
     let mut ranges = Ranges::default();
     let mut complete = raw.complete;
     if let Some(name) = &raw.file {
@@ -85,7 +81,7 @@ fn set<'a>(raw: &RawSet, files: &mut Files<'a>, countries: &CountryTable, report
         let problem = Problem::warning("empty-set", raw.name.span, format!("the set `{}` is empty", raw.name.value));
         report.push(problem.help("rules that name it match nothing; fill it, or remove it".to_owned()));
     }
-    ResolvedSet { prefixes: ranges.prefixes(), ranges: Rc::new(ranges), span: raw.name.span, complete, used: false }
+    ResolvedSet { list: lists.list(ranges), span: raw.name.span, complete, used: false }
 }
 
 impl<'a> Files<'a> {
@@ -224,40 +220,35 @@ impl Sets {
         self.by_name.contains_key(name)
     }
 
-    /// The prefixes of a set that [`Sets::resolve_items`] named.
-    pub fn prefixes(&self, name: &str) -> &[IpNet] {
-        self.by_name.get(name).map_or(&[], |set| &set.prefixes)
+    /// A list of addresses that has no name.
+    pub fn list(&mut self, ranges: Ranges) -> Rc<AddressList> {
+        self.lists.list(ranges)
     }
 
     /// `from`, `to`, `isolated` and `essential`.
     pub fn resolve_items(&mut self, list: &List<Spanned<Item>>, home: Home<'_>, report: &mut Report<'_>) -> Addresses {
-        let mut ranges = Ranges::default();
+        let mut spelled_out = Ranges::default();
+        let mut named = Vec::new();
         let mut complete = list.complete;
         for item in &list.items {
-            match &item.value {
-                Item::Prefix(prefix) => ranges.add_prefix(*prefix),
+            let (list, all) = match &item.value {
+                Item::Prefix(prefix) => {
+                    spelled_out.add_prefix(*prefix);
+                    continue;
+                }
                 Item::Set(name) => match self.find("@", name, item.span, report) {
-                    Some(set) if list.items.len() == 1 => {
-                        let complete = complete && set.complete;
-                        return Addresses { ranges: Rc::clone(&set.ranges), set: Some(name.clone()), complete };
-                    }
-                    Some(set) => {
-                        ranges.extend(&set.ranges);
-                        complete &= set.complete;
-                    }
-                    None => complete = false,
+                    Some(set) => (Some(Rc::clone(&set.list)), set.complete),
+                    None => (None, false),
                 },
                 Item::Section(name) => match home.section(name, item.span, self, report) {
-                    Some(section) => {
-                        section.items.iter().for_each(|prefix| ranges.add_prefix(prefix.value));
-                        complete &= section.complete;
-                    }
-                    None => complete = false,
+                    Some(section) => (Some(Rc::clone(&section.list)), section.complete),
+                    None => (None, false),
                 },
-            }
+            };
+            named.extend(list);
+            complete &= all;
         }
-        ranges.normalize();
-        Addresses { ranges: Rc::new(ranges), set: None, complete }
+        Addresses::unite(spelled_out, named, complete, &mut self.lists)
     }
 
     pub fn report_unused(&self, report: &mut Report<'_>) {

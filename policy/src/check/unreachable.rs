@@ -1,47 +1,45 @@
-//! Rules that can never match because one earlier rule matches all that they would. Compares pairs; that several
-//! earlier rules cover one together goes unnoticed.
+//! Rules that can never match because one earlier rule matches all that they would. That several earlier rules cover
+//! one together goes unnoticed.
+//!
+//! Rules name few different sources, destinations and services. Which of them cover which is worked out once for a
+//! list of rules; then an earlier rule that covers a later one is found by what it names, not by comparing all pairs.
 
-use std::net::IpAddr;
-use std::rc::Rc;
+mod cover;
+
+use std::collections::HashMap;
+use std::hash::Hash;
 
 use abi::Direction;
 
+use super::lists::Addresses;
 use super::municipality::Town;
 use super::ranges::Ranges;
 use super::rules::ResolvedRule;
-use super::sets::Addresses;
 use crate::checked::Service;
 use crate::diagnostic::{Problem, Report};
-
-/// Ranges compared in long lists, at most, which takes a fraction of a second. Short lists are free: their number is
-/// bounded by the rules'.
-const EFFORT: usize = 4_000_000;
-/// What is a short list.
-const SHORT: usize = 16;
+use cover::{Budget, Union};
 
 pub(crate) fn check(baseline: &[ResolvedRule<'_>], towns: &[Town<'_>], report: &mut Report<'_>) {
-    let mut effort = EFFORT;
-    let shapes: Vec<Shape<'_>> = baseline.iter().map(Shape::new).collect();
-    for later in 1..shapes.len() {
-        let all_of_it = |earlier: &Shape<'_>| {
-            shapes[later].rule.directions.iter().all(|direction| earlier.rule.directions.contains(direction))
-        };
-        let before: Vec<&Shape<'_>> = shapes[..later].iter().filter(|earlier| all_of_it(earlier)).collect();
-        judge(&shapes[later], &before, None, &mut effort, report);
+    let mut budget = Budget::new();
+    for directions in [&[Direction::Egress][..], &[Direction::Ingress], &[Direction::Egress, Direction::Ingress]] {
+        let holds = |rule: &&ResolvedRule<'_>| directions.iter().all(|direction| rule.directions.contains(direction));
+        let rules: Vec<_> = baseline.iter().filter(holds).collect();
+        let in_no_other = |at: usize| rules[at].directions.len() == directions.len();
+        for (earlier, later) in covered(&rules, in_no_other, &mut budget) {
+            tell(rules[earlier], rules[later], false, report);
+        }
     }
     for town in towns {
-        for (direction, rules) in [(Direction::Egress, &town.egress), (Direction::Ingress, &town.ingress)] {
-            let own: Vec<Shape<'_>> = rules.iter().map(Shape::new).collect();
-            let prefectural = shapes.iter().filter(|shape| shape.rule.directions.contains(&direction));
-            let mut before: Vec<&Shape<'_>> = prefectural.collect();
-            let baseline = before.len();
-            for later in &own {
-                judge(later, &before, Some(baseline), &mut effort, report);
-                before.push(later);
+        for (direction, own) in [(Direction::Egress, &town.egress), (Direction::Ingress, &town.ingress)] {
+            let mut rules: Vec<_> = baseline.iter().filter(|rule| rule.directions.contains(&direction)).collect();
+            let prefectural = rules.len();
+            rules.extend(own);
+            for (earlier, later) in covered(&rules, |at| at >= prefectural, &mut budget) {
+                tell(rules[earlier], rules[later], earlier < prefectural, report);
             }
         }
     }
-    if effort == 0
+    if budget.exhausted
         && let Some(rule) =
             baseline.iter().chain(towns.iter().flat_map(|town| town.egress.iter().chain(&town.ingress))).next()
     {
@@ -53,136 +51,142 @@ pub(crate) fn check(baseline: &[ResolvedRule<'_>], towns: &[Town<'_>], report: &
     }
 }
 
-/// `baseline`: how many of the earlier rules are the prefecture's, if the later one is not.
-fn judge(
-    later: &Shape<'_>,
-    before: &[&Shape<'_>],
-    baseline: Option<usize>,
-    effort: &mut usize,
-    report: &mut Report<'_>,
-) {
-    if later.rule.dead || !later.rule.complete {
-        return;
+fn tell(earlier: &ResolvedRule<'_>, later: &ResolvedRule<'_>, by_baseline: bool, report: &mut Report<'_>) {
+    let (whose, help) = match by_baseline {
+        true => ("the baseline's ", "the prefecture's rules come before every municipality's: remove this one"),
+        false => ("", "move it above the other, or remove it"),
+    };
+    let message =
+        format!("{} can never match: {whose}{} matches all of it before", later.raw.called(), earlier.raw.called());
+    let problem = Problem::warning("unreachable-rule", later.raw.at(), message);
+    report.push(problem.related(earlier.raw.at(), "this one matches first").help(help.to_owned()));
+}
+
+/// Each judged rule that an earlier one covers, after the first that does.
+fn covered(rules: &[&ResolvedRule<'_>], is_judged: impl Fn(usize) -> bool, budget: &mut Budget) -> Vec<(usize, usize)> {
+    if rules.len() < 2 {
+        return Vec::new();
     }
-    let Some(at) = before.iter().position(|earlier| earlier.covers(later, effort)) else {
-        return;
+    let (mut sources, mut destinations, mut services) = (Sides::default(), Sides::default(), Sides::default());
+    let asks: Vec<Asks> = rules
+        .iter()
+        .map(|rule| Asks {
+            from: sources.number(key(&rule.from), &rule.from),
+            to: destinations.number(key(&rule.to), &rule.to),
+            services: services.number(rule.services.as_deref(), &rule.services),
+        })
+        .collect();
+    let mut addresses = |sides: &[&Option<Addresses>]| {
+        let unions: Vec<Union<'_>> = sides.iter().map(|side| side.as_ref().map(Addresses::parts)).collect();
+        cover::covering(&unions, budget)
     };
-    let earlier = before[at].rule;
-    let (message, help) = match baseline {
-        Some(count) if at < count => (
-            format!(
-                "{} can never match: the baseline's {} matches all of it before",
-                later.rule.raw.called(),
-                earlier.raw.called()
-            ),
-            "the prefecture's rules come before every municipality's: remove this one".to_owned(),
-        ),
-        _ => (
-            format!("{} can never match: {} matches all of it before", later.rule.raw.called(), earlier.raw.called()),
-            "move it above the other, or remove it".to_owned(),
-        ),
+    let lists: Vec<Option<Ranges>> = services.sides.iter().map(|side| side.as_ref().map(|it| numbers(it))).collect();
+    let unions: Vec<Union<'_>> = lists.iter().map(|list| list.as_ref().map(|list| vec![list])).collect();
+    let covering = Covering {
+        from: addresses(&sources.sides),
+        to: addresses(&destinations.sides),
+        services: cover::covering(&unions, budget),
     };
-    let problem = Problem::warning("unreachable-rule", later.rule.raw.at(), message);
-    report.push(problem.related(earlier.raw.at(), "this one matches first").help(help));
+    let mut index = Index::new(&asks, &covering);
+    let mut covered = Vec::new();
+    for (at, rule) in rules.iter().enumerate() {
+        if is_judged(at) && !rule.dead && rule.complete {
+            covered.extend(index.first_covering(at).map(|earlier| (earlier, at)));
+        }
+        index.add(at);
+    }
+    covered
 }
 
-/// A rule, prepared for comparison: the bounds of every dimension rule out most pairs.
-struct Shape<'r> {
-    rule: &'r ResolvedRule<'r>,
-    from: (u64, u64),
-    to: (u64, u64),
-    services: (u32, u32),
-    from_ranges: Option<Rc<Ranges>>,
-    to_ranges: Option<Rc<Ranges>>,
+/// What a rule names, by number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Asks {
+    from: usize,
+    to: usize,
+    services: usize,
 }
 
-impl<'r> Shape<'r> {
-    fn new(rule: &'r ResolvedRule<'r>) -> Self {
-        let services = match &rule.services {
-            None => (0, u32::MAX),
-            Some(services) => {
-                let number = |service: &Service, port: u16| u32::from(service.protocol) << 16 | u32::from(port);
-                let first =
-                    services.iter().map(|service| number(service, service.ports.map_or(0, |ports| ports.0))).min();
-                let last = services
-                    .iter()
-                    .map(|service| number(service, service.ports.map_or(u16::MAX, |ports| ports.1)))
-                    .max();
-                (first.unwrap_or(0), last.unwrap_or(0))
+/// The distinct values of one part of some rules.
+struct Sides<K, S> {
+    numbers: HashMap<K, usize>,
+    sides: Vec<S>,
+}
+
+impl<K, S> Default for Sides<K, S> {
+    fn default() -> Self {
+        Sides { numbers: HashMap::new(), sides: Vec::new() }
+    }
+}
+
+impl<K: Eq + Hash, S> Sides<K, S> {
+    fn number(&mut self, key: K, side: S) -> usize {
+        let sides = &mut self.sides;
+        *self.numbers.entry(key).or_insert_with(|| {
+            sides.push(side);
+            sides.len() - 1
+        })
+    }
+}
+
+fn key(side: &Option<Addresses>) -> Option<Vec<u32>> {
+    side.as_ref().map(|side| side.lists.iter().map(|list| list.number).collect())
+}
+
+/// Protocol and port as one number, so that services are ranges like others.
+fn numbers(services: &[Service]) -> Ranges {
+    let mut ranges = Ranges::default();
+    for service in services {
+        let (first, last) = service.ports.unwrap_or((0, u16::MAX));
+        let number = |port: u16| u32::from(service.protocol) << 16 | u32::from(port);
+        ranges.v4.push((number(first), number(last)));
+    }
+    ranges.normalize();
+    ranges
+}
+
+/// By number, the numbers of what covers it, ascending.
+struct Covering {
+    from: Vec<Vec<usize>>,
+    to: Vec<Vec<usize>>,
+    services: Vec<Vec<usize>>,
+}
+
+/// The rules so far, by what they name.
+struct Index<'c> {
+    asks: &'c [Asks],
+    covering: &'c Covering,
+    /// By destination, ascending.
+    by_to: Vec<Vec<usize>>,
+    /// The first that names exactly this.
+    first: HashMap<Asks, usize>,
+}
+
+impl<'c> Index<'c> {
+    fn new(asks: &'c [Asks], covering: &'c Covering) -> Self {
+        Index { asks, covering, by_to: vec![Vec::new(); covering.to.len()], first: HashMap::new() }
+    }
+
+    fn add(&mut self, rule: usize) {
+        self.by_to[self.asks[rule].to].push(rule);
+        self.first.entry(self.asks[rule]).or_insert(rule);
+    }
+
+    fn first_covering(&self, rule: usize) -> Option<usize> {
+        let asks = self.asks[rule];
+        let (sources, services) = (&self.covering.from[asks.from], &self.covering.services[asks.services]);
+        let first = |&to: &usize| {
+            let rules = &self.by_to[to];
+            // Many rules may have one destination, and few may have one of many.
+            if rules.len() <= sources.len() * services.len() {
+                let covers = |rule: &&usize| {
+                    let asks = &self.asks[**rule];
+                    sources.binary_search(&asks.from).is_ok() && services.binary_search(&asks.services).is_ok()
+                };
+                return rules.iter().find(covers).copied();
             }
+            let pairs = sources.iter().flat_map(|&from| services.iter().map(move |&services| (from, services)));
+            pairs.filter_map(|(from, services)| self.first.get(&Asks { from, to, services })).min().copied()
         };
-        let (from_ranges, to_ranges) = (ResolvedRule::side(&rule.from), ResolvedRule::side(&rule.to));
-        Shape { rule, from: bounds(&rule.from), to: bounds(&rule.to), services, from_ranges, to_ranges }
-    }
-
-    fn covers(&self, later: &Shape<'_>, effort: &mut usize) -> bool {
-        within(later.to, self.to)
-            && within(later.from, self.from)
-            && later.services.0 >= self.services.0
-            && later.services.1 <= self.services.1
-            && covers_services(&self.rule.services, &later.rule.services)
-            && covers_addresses(&self.to_ranges, &later.to_ranges, effort)
-            && covers_addresses(&self.from_ranges, &later.from_ranges, effort)
-    }
-}
-
-fn within(inner: (u64, u64), outer: (u64, u64)) -> bool {
-    inner.0 >= outer.0 && inner.1 <= outer.1
-}
-
-/// First and last address, as numbers that keep the order: IPv4 first, then the upper half of IPv6.
-fn bounds(side: &Option<Addresses>) -> (u64, u64) {
-    let Some(side) = side else { return (0, u64::MAX) };
-    let number = |address: IpAddr| match address {
-        IpAddr::V4(address) => u64::from(address.to_bits()),
-        IpAddr::V6(address) => u64::try_from(address.to_bits() >> 65).unwrap_or(u64::MAX) | 1 << 63,
-    };
-    let ranges = &side.ranges;
-    let v4 = ranges
-        .v4
-        .first()
-        .zip(ranges.v4.last())
-        .map(|(first, last)| (IpAddr::V4(first.0.into()), IpAddr::V4(last.1.into())));
-    let v6 = ranges
-        .v6
-        .first()
-        .zip(ranges.v6.last())
-        .map(|(first, last)| (IpAddr::V6(first.0.into()), IpAddr::V6(last.1.into())));
-    match (v4, v6) {
-        (Some(v4), Some(v6)) => (number(v4.0), number(v6.1)),
-        (Some(one), None) | (None, Some(one)) => (number(one.0), number(one.1)),
-        (None, None) => (0, 0),
-    }
-}
-
-fn covers_services(earlier: &Option<Vec<Service>>, later: &Option<Vec<Service>>) -> bool {
-    let Some(earlier) = earlier else { return true };
-    let Some(later) = later else { return false };
-    let inside = |service: &Service, other: &Service| {
-        service.protocol == other.protocol
-            && match (service.ports, other.ports) {
-                (_, None) => true,
-                (None, Some(_)) => false,
-                (Some(ports), Some(others)) => others.0 <= ports.0 && ports.1 <= others.1,
-            }
-    };
-    later.iter().all(|service| earlier.iter().any(|other| inside(service, other)))
-}
-
-fn covers_addresses(earlier: &Option<Rc<Ranges>>, later: &Option<Rc<Ranges>>, effort: &mut usize) -> bool {
-    let Some(earlier) = earlier else { return true };
-    let Some(later) = later else { return false };
-    if Rc::ptr_eq(earlier, later) {
-        return true;
-    }
-    match effort.checked_sub(if later.len() <= SHORT { 0 } else { later.len() }) {
-        Some(left) => {
-            *effort = left;
-            earlier.covers(later)
-        }
-        None => {
-            *effort = 0;
-            false
-        }
+        self.covering.to[asks.to].iter().filter_map(first).min()
     }
 }

@@ -79,5 +79,5 @@ pub(crate) fn tcp(first: u16, last: u16) -> Service {
 }
 
 pub(crate) fn set(prefixes: &[&str]) -> Set {
-    Set { prefixes: nets(prefixes), location: at("prefecture.toml", 9) }
+    Set { prefixes: nets(prefixes).into(), location: at("prefecture.toml", 9) }
 }

@@ -94,7 +94,7 @@ fn first_rule<'a>(
 #[test]
 fn a_rule_without_addresses_matches_both_families_and_an_empty_list_nobody() {
     let mut sendai = municipality("sendai", 101);
-    let nobody = Rule { from: Some(Vec::new()), ..rule("nobody", Action::Deny) };
+    let nobody = Rule { from: Some(Default::default()), ..rule("nobody", Action::Deny) };
     let nothing = Rule { services: Some(Vec::new()), ..rule("nothing", Action::Deny) };
     let web = Rule { services: Some(vec![tcp(80, 80)]), ..rule("web", Action::Allow) };
     sendai.egress.rules = vec![nobody, nothing, web, rule("rest", Action::Inspect)];
@@ -128,7 +128,7 @@ fn baseline_rules_stand_once_in_rules_and_in_every_rulebook() {
 fn a_prefecture_without_municipalities_compiles() {
     let mut policy = prefecture(Vec::new());
     policy.baseline = vec![Rule {
-        from: Some(fixture::nets(&["10.0.0.0/8"])),
+        from: Some(fixture::nets(&["10.0.0.0/8"]).into()),
         services: Some(vec![tcp(80, 80)]),
         ..rule("web", Action::Deny)
     }];

@@ -68,21 +68,34 @@ pub(crate) struct Rule {
     pub(crate) name: Arc<str>,
     pub(crate) baseline: bool,
     pub(crate) directions: Vec<Direction>,
-    pub(crate) from: Option<AddressSet>,
-    pub(crate) to: Option<AddressSet>,
+    pub(crate) from: Option<Side>,
+    pub(crate) to: Option<Side>,
     pub(crate) services: Option<Vec<Service>>,
     pub(crate) action: Action,
     pub(crate) location: Location,
 }
 
+/// One side of a rule: in any of these sets.
+pub(crate) type Side = Vec<Arc<AddressSet>>;
+
+/// The sets made of lists of prefixes, by their places in memory: many rules may share one.
+type Known = HashMap<*const IpNet, Arc<AddressSet>>;
+
+fn side(addresses: &checked::Addresses, known: &mut Known) -> Side {
+    let set = |list: &checked::Prefixes| {
+        known.entry(list.as_ptr()).or_insert_with(|| Arc::new(AddressSet::new(list.iter()))).clone()
+    };
+    addresses.lists().iter().map(set).collect()
+}
+
 impl Rule {
-    fn new(rule: &checked::Rule, baseline: bool) -> Arc<Self> {
+    fn new(rule: &checked::Rule, baseline: bool, known: &mut Known) -> Arc<Self> {
         Arc::new(Self {
             name: rule.name.as_str().into(),
             baseline,
             directions: rule.directions.clone(),
-            from: rule.from.as_ref().map(AddressSet::new),
-            to: rule.to.as_ref().map(AddressSet::new),
+            from: rule.from.as_ref().map(|from| side(from, known)),
+            to: rule.to.as_ref().map(|to| side(to, known)),
             services: rule.services.clone(),
             action: rule.action,
             location: rule.location.clone(),
@@ -100,17 +113,18 @@ impl Prefecture {
     pub(crate) fn new(policy: &Policy) -> Self {
         let uplinks = policy.uplinks.iter().map(|port| (port.clone(), Direction::Ingress));
         let accesses = policy.accesses.iter().map(|port| (port.clone(), Direction::Egress));
+        let mut known = Known::new();
         let mut prefecture = Self {
             ports: uplinks.chain(accesses).collect(),
             attachments: HashMap::new(),
             double_tagged: HashSet::new(),
-            municipalities: policy.municipalities.iter().map(Municipality::new).collect(),
+            municipalities: policy.municipalities.iter().map(|it| Municipality::new(it, &mut known)).collect(),
             by_id: HashMap::new(),
             block: policy.block.iter().filter_map(|name| Some((name.clone(), set(policy, name)?))).collect(),
             essential: AddressSet::new(&policy.essential),
             ours: AddressSet::new(&policy.municipalities.iter().flat_map(own).collect::<Vec<_>>()),
             owners: Owners::default(),
-            baseline: policy.baseline.iter().map(|rule| Rule::new(rule, true)).collect(),
+            baseline: policy.baseline.iter().map(|rule| Rule::new(rule, true, &mut known)).collect(),
         };
         for (index, municipality) in policy.municipalities.iter().enumerate() {
             let id = prefecture.municipalities[index].id.clone();
@@ -151,7 +165,7 @@ impl Prefecture {
 }
 
 impl Municipality {
-    fn new(municipality: &checked::Municipality) -> Self {
+    fn new(municipality: &checked::Municipality, known: &mut Known) -> Self {
         let gateway = municipality.attachments.iter().flat_map(|attachment| &attachment.addresses);
         Self {
             id: municipality.id.as_str().into(),
@@ -165,8 +179,8 @@ impl Municipality {
                 checked::Isolation::Parts(parts) => Isolation::Parts(AddressSet::new(parts)),
             },
             pool: municipality.nat_pool.clone(),
-            egress: Rules::new(&municipality.egress),
-            ingress: Rules::new(&municipality.ingress),
+            egress: Rules::new(&municipality.egress, known),
+            ingress: Rules::new(&municipality.ingress, known),
         }
     }
 
@@ -180,8 +194,8 @@ impl Municipality {
 }
 
 impl Rules {
-    fn new(rules: &checked::Rules) -> Self {
-        Self { rules: rules.rules.iter().map(|rule| Rule::new(rule, false)).collect(), default: rules.default }
+    fn new(rules: &checked::Rules, known: &mut Known) -> Self {
+        Self { rules: rules.rules.iter().map(|rule| Rule::new(rule, false, known)).collect(), default: rules.default }
     }
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::crossing::{Crossing, Exit};
 use super::flows::Key;
 use super::packet::{Packet, Ports, Transport};
-use super::prefecture::{Municipality, Rule};
+use super::prefecture::{Municipality, Rule, Side};
 use super::trace::{Stage, counted};
 use crate::checked::Action;
 
@@ -123,10 +123,13 @@ fn mismatch(rule: &Rule, call: &Call) -> Option<Mismatch> {
     if !rule.directions.contains(&call.direction) {
         return Some(Mismatch::Direction);
     }
-    if rule.from.as_ref().is_some_and(|from| !from.contains(call.source)) {
+    let is_outside = |side: &Option<Side>, address: IpAddr| {
+        side.as_ref().is_some_and(|sets| !sets.iter().any(|set| set.contains(address)))
+    };
+    if is_outside(&rule.from, call.source) {
         return Some(Mismatch::Source);
     }
-    if rule.to.as_ref().is_some_and(|to| !to.contains(call.destination)) {
+    if is_outside(&rule.to, call.destination) {
         return Some(Mismatch::Destination);
     }
     let is_listed = rule.services.as_ref().is_none_or(|services| {

@@ -1,14 +1,17 @@
 //! Two policies side by side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
+
+use ipnet::IpNet;
 
 use super::rules::{self, action};
 use super::{Change, Entries, Fate, MunicipalityPlan, Plan, SHOWN};
-use crate::checked::{Isolation, Municipality, Policy, Rules, Set};
+use crate::checked::{Isolation, Municipality, Policy, Prefixes, Rules, Set};
 
 pub(super) fn policies(old: Option<&Policy>, new: &Policy) -> Plan {
     let nothing = nothing();
+    let mut compared = Compared::default();
     let mut prefecture = Changes::default();
     prefecture.option("id", old.map(|it| &it.id), Some(&new.id));
     prefecture.option("name", old.map(|it| &it.name), Some(&new.name));
@@ -16,7 +19,7 @@ pub(super) fn policies(old: Option<&Policy>, new: &Policy) -> Plan {
     prefecture.list("uplink ports", &old.uplinks, &new.uplinks);
     prefecture.list("access ports", &old.accesses, &new.accesses);
     prefecture.names("sets", &old.sets, &new.sets);
-    let empty = Set { prefixes: Vec::new(), location: Default::default() };
+    let empty = Set { prefixes: Default::default(), location: Default::default() };
     for (name, set) in &new.sets {
         let before = old.sets.get(name).unwrap_or(&empty);
         prefecture.list(&format!("prefixes of set `{name}`"), &before.prefixes, &set.prefixes);
@@ -24,8 +27,8 @@ pub(super) fn policies(old: Option<&Policy>, new: &Policy) -> Plan {
     // Its order counts: the first set that contains an address names the drop.
     prefecture.value("block sets", &or_none(&old.block), &or_none(&new.block));
     prefecture.list("essential services", &old.essential, &new.essential);
-    prefecture.0.extend(rules::compare("baseline", &old.baseline, &new.baseline));
-    Plan { prefecture: prefecture.0, municipalities: municipalities(old, new) }
+    prefecture.0.extend(rules::compare("baseline", &old.baseline, &new.baseline, &mut compared));
+    Plan { prefecture: prefecture.0, municipalities: municipalities(old, new, &mut compared) }
 }
 
 fn nothing() -> Policy {
@@ -46,7 +49,7 @@ fn or_none(names: &[String]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-fn municipalities(old: &Policy, new: &Policy) -> Vec<MunicipalityPlan> {
+fn municipalities(old: &Policy, new: &Policy, compared: &mut Compared) -> Vec<MunicipalityPlan> {
     let mut pairs: BTreeMap<&str, [Option<&Municipality>; 2]> = BTreeMap::new();
     for (side, policy) in [old, new].into_iter().enumerate() {
         for municipality in &policy.municipalities {
@@ -58,7 +61,7 @@ fn municipalities(old: &Policy, new: &Policy) -> Vec<MunicipalityPlan> {
             [None, None] => return None,
             [None, Some(new)] => (new, Fate::Added, whole(&absent(new), new)),
             [Some(old), None] => (old, Fate::Removed, whole(old, &absent(old))),
-            [Some(old), Some(new)] => (new, Fate::Changed, municipality(old, new)),
+            [Some(old), Some(new)] => (new, Fate::Changed, municipality(old, new, compared)),
         };
         let plan = MunicipalityPlan { id: shown.id.clone(), name: shown.name.clone(), fate, changes };
         (fate != Fate::Changed || !plan.changes.is_empty()).then_some(plan)
@@ -95,13 +98,13 @@ fn whole(old: &Municipality, new: &Municipality) -> Vec<Change> {
     changes.0
 }
 
-fn municipality(old: &Municipality, new: &Municipality) -> Vec<Change> {
+fn municipality(old: &Municipality, new: &Municipality, compared: &mut Compared) -> Vec<Change> {
     let mut changes = Changes::default();
     changes.value("name", &old.name, &new.name);
     changes.inventory(old, new);
     for (direction, old, new) in [("egress", &old.egress, &new.egress), ("ingress", &old.ingress, &new.ingress)] {
         changes.value(&format!("{direction} default"), action(old.default), action(new.default));
-        changes.0.extend(rules::compare(direction, &old.rules, &new.rules));
+        changes.0.extend(rules::compare(direction, &old.rules, &new.rules, compared));
     }
     changes.0
 }
@@ -164,24 +167,46 @@ impl Changes {
         }
     }
 
+    /// A change without values.
+    pub fn note(&mut self, what: &str) {
+        self.0.push(Change::Value { what: what.to_owned(), from: None, to: None });
+    }
+
     fn names<T>(&mut self, what: &str, old: &BTreeMap<String, T>, new: &BTreeMap<String, T>) {
         let names = |map: &BTreeMap<String, T>| map.keys().cloned().collect::<Vec<_>>();
         self.list(what, &names(old), &names(new));
     }
 
     pub fn list<T: Ord + Display>(&mut self, what: &str, old: &[T], new: &[T]) {
-        if old == new {
-            return;
-        }
-        let (removed, added) = differences(old, new);
+        self.entries(what, differences(old, new));
+    }
+
+    pub fn entries(&mut self, what: &str, (removed, added): (Entries, Entries)) {
         if added.count + removed.count > 0 {
             self.0.push(Change::List { what: what.to_owned(), added, removed });
         }
     }
 }
 
+/// Lists of prefixes that have been compared, by their places in memory: thousands of rules may share two of them.
+#[derive(Default)]
+pub(super) struct Compared(HashMap<[*const IpNet; 2], (Entries, Entries)>);
+
+impl Compared {
+    /// What only the left has, and what only the right has.
+    pub fn differences(&mut self, left: &Prefixes, right: &Prefixes) -> (Entries, Entries) {
+        if left.is_same(right) {
+            return Default::default();
+        }
+        self.0.entry([left.as_ptr(), right.as_ptr()]).or_insert_with(|| differences(left, right)).clone()
+    }
+}
+
 /// What only the left has, and what only the right has. One merge, because sets are large.
-fn differences<T: Ord + Display>(left: &[T], right: &[T]) -> (Entries, Entries) {
+pub(super) fn differences<T: Ord + Display>(left: &[T], right: &[T]) -> (Entries, Entries) {
+    if left == right {
+        return Default::default();
+    }
     let (left, right) = (ascending(left), ascending(right));
     let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
     let (mut only_left, mut only_right) = (Entries::default(), Entries::default());

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::fmt::Display;
 
 use abi::Direction;
+use ipnet::IpNet;
 
-use super::compare::Changes;
+use super::compare::{Changes, Compared, differences};
 use super::{Change, Entries, RuleChange};
-use crate::checked::{Action, Rule, Service};
+use crate::checked::{Action, Addresses, Rule, Service};
 
-pub(super) fn compare(list: &'static str, old: &[Rule], new: &[Rule]) -> Vec<Change> {
+pub(super) fn compare(list: &'static str, old: &[Rule], new: &[Rule], compared: &mut Compared) -> Vec<Change> {
     let positions = |rules: &[Rule]| -> HashMap<String, usize> {
         (1..).zip(rules).map(|(position, rule)| (rule.name.clone(), position)).collect()
     };
@@ -30,7 +31,7 @@ pub(super) fn compare(list: &'static str, old: &[Rule], new: &[Rule]) -> Vec<Cha
         if stays.binary_search(&position).is_err() {
             say(rule, RuleChange::Moved { from, to: position });
         }
-        let changes = contents(&old[from - 1], rule);
+        let changes = contents(&old[from - 1], rule, compared);
         if !changes.is_empty() {
             say(rule, RuleChange::Changed { changes });
         }
@@ -38,17 +39,43 @@ pub(super) fn compare(list: &'static str, old: &[Rule], new: &[Rule]) -> Vec<Cha
     changes
 }
 
-fn contents(old: &Rule, new: &Rule) -> Vec<Change> {
+fn contents(old: &Rule, new: &Rule, compared: &mut Compared) -> Vec<Change> {
     let mut changes = Changes::default();
     changes.value("direction", &directions(old), &directions(new));
-    optional(&mut changes, "from", old.from.as_deref(), new.from.as_deref());
-    optional(&mut changes, "to", old.to.as_deref(), new.to.as_deref());
+    side(&mut changes, "from", &old.from, &new.from, compared);
+    side(&mut changes, "to", &old.to, &new.to, compared);
     let texts = |services: &Option<Vec<Service>>| {
         services.as_ref().map(|services| services.iter().map(service).collect::<Vec<_>>())
     };
     optional(&mut changes, "services", texts(&old.services).as_deref(), texts(&new.services).as_deref());
     changes.value("action", action(old.action), action(new.action));
     changes.0
+}
+
+fn side(changes: &mut Changes, what: &str, old: &Option<Addresses>, new: &Option<Addresses>, compared: &mut Compared) {
+    let prefixes = |side: &Addresses| side.prefixes().copied().collect::<Vec<IpNet>>();
+    let (Some(before), Some(after)) = (old, new) else {
+        let [old, new] = [old, new].map(|side| side.as_ref().map(prefixes));
+        return optional(changes, what, old.as_deref(), new.as_deref());
+    };
+    // A set that changes is one list of many, in many rules.
+    let (old, new) = (before.lists(), after.lists());
+    if old.len() == new.len() {
+        let mut pairs: Vec<_> = old.iter().zip(new).map(|(old, new)| compared.differences(old, new)).collect();
+        pairs.retain(|(removed, added)| removed.count + added.count > 0);
+        match (pairs.pop(), pairs.is_empty()) {
+            (None, _) => return,
+            (Some(entries), true) => return changes.entries(what, entries),
+            (Some(_), false) => {}
+        }
+    }
+    let [old, new] = [before, after].map(prefixes);
+    match differences(&old, &new) {
+        (removed, added) if removed.count + added.count == 0 => {
+            changes.note(&format!("{what}: the same prefixes, in other lists"))
+        }
+        _ => optional(changes, what, Some(&old), Some(&new)),
+    }
 }
 
 /// A list that may be absent, which means any; an empty one means none.
@@ -119,7 +146,7 @@ mod tests {
 
     #[test]
     fn the_longest_ascent_is_found() {
-        assert_eq!(longest_ascent(&[]), []);
+        assert!(longest_ascent(&[]).is_empty());
         assert_eq!(longest_ascent(&[3]), [3]);
         assert_eq!(longest_ascent(&[5, 1, 2, 3, 4]), [1, 2, 3, 4]);
         assert_eq!(longest_ascent(&[1, 4, 2, 3, 5]), [1, 2, 3, 5]);

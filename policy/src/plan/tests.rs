@@ -68,7 +68,7 @@ fn changes_are_told_by_municipality() {
     sendai.limits.insert("flows".to_owned(), 100_000);
     sendai.egress.default = Action::Allow;
     let web = Rule {
-        from: Some(nets(&["10.4.20.0/24"])),
+        from: Some(nets(&["10.4.20.0/24"]).into()),
         services: Some(vec![tcp(80, 80), tcp(443, 443)]),
         ..rule("web", Action::Inspect)
     };
@@ -124,7 +124,8 @@ fn places_in_files_and_order_without_meaning_are_no_change() {
         municipality.location.line += 1;
         municipality.egress.rules.iter_mut().for_each(|rule| rule.location.line += 7);
     }
-    after.sets.get_mut("threats").expect("is there").prefixes.reverse();
+    let threats = after.sets.get_mut("threats").expect("is there");
+    threats.prefixes = threats.prefixes.iter().rev().copied().collect();
     let plan = plan(Some(&before), &after);
     assert!(plan.is_empty(), "{plan}");
     assert_eq!(plan.to_string(), "nothing changes\n");

@@ -14,7 +14,7 @@ pub fn policy(rng: &mut StdRng) -> Policy {
     let mut policy = fixture::prefecture((0..rng.random_range(1..8)).map(|n| municipality(n, rng)).collect());
     for name in ["crawlers", "scanners", "threats", "unused"] {
         let mut set = fixture::set(&[]);
-        set.prefixes = IpNet::aggregate(&prefixes(rng, 40));
+        set.prefixes = IpNet::aggregate(&prefixes(rng, 40)).into();
         policy.sets.insert(name.to_owned(), set);
     }
     policy.block = ["threats", "crawlers", "scanners"].map(str::to_owned).into();
@@ -48,7 +48,10 @@ fn municipality(n: u16, rng: &mut StdRng) -> Municipality {
 }
 
 fn rule(n: usize, rng: &mut StdRng) -> Rule {
-    let list = |rng: &mut StdRng| rng.random_bool(0.7).then(|| prefixes(rng, 3));
+    let list = |rng: &mut StdRng| {
+        let lists = rng.random_range(1..3);
+        rng.random_bool(0.7).then(|| (0..lists).map(|_| prefixes(rng, 3).into()).collect())
+    };
     Rule {
         directions: match rng.random_range(0..3) {
             0 => vec![Direction::Egress],
@@ -135,7 +138,7 @@ pub fn addresses(policy: &Policy, rng: &mut StdRng) -> Vec<IpAddr> {
     }
     let rules = policy.municipalities.iter().flat_map(|it| it.egress.rules.iter().chain(&it.ingress.rules));
     for rule in rules.chain(&policy.baseline) {
-        prefixes.extend(rule.from.iter().chain(&rule.to).flatten());
+        prefixes.extend(rule.from.iter().chain(&rule.to).flat_map(|side| side.prefixes()));
     }
     let mut addresses = Vec::new();
     for prefix in prefixes {

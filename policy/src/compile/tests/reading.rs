@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use abi::Direction;
 use ipnet::IpNet;
 
-use crate::checked::{Isolation, Municipality, Policy, Rule};
+use crate::checked::{Addresses, Isolation, Municipality, Policy, Rule};
 
 /// What is true of an address.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,8 +57,8 @@ pub fn first_rule<'a>(
     protocol: u8,
     port: u16,
 ) -> Option<(Option<&'a str>, &'a str)> {
-    let holds = |list: &Option<Vec<IpNet>>, address: IpAddr| {
-        list.as_ref().is_none_or(|list| list.iter().any(|prefix| prefix.contains(&address)))
+    let holds = |side: &Option<Addresses>, address: IpAddr| {
+        side.as_ref().is_none_or(|side| side.prefixes().any(|prefix| prefix.contains(&address)))
     };
     let matches = |rule: &&Rule| {
         rule.directions.contains(&direction)
