@@ -206,7 +206,7 @@ fn matches_something(rule: &mut ResolvedRule<'_>, report: &mut Report<'_>) {
     }
     if let (Some(from), Some(to), Some(raw)) = (&rule.from, &rule.to, &rule.raw.to) {
         let (from, to) = (from.families(), to.families());
-        if !(from.0 && to.0) && !(from.1 && to.1) {
+        if !(from.0 && to.0 || from.1 && to.1) {
             let why = "of the other family than all of `from`".to_owned();
             dead(
                 raw.span,

@@ -27,16 +27,24 @@ impl Budget {
         Budget { ranges: EFFORT, pairs: PAIRS, exhausted: false }
     }
 
-    fn spend(&mut self, pairs: usize, ranges: usize) -> bool {
-        let ranges = if ranges <= SHORT { 0 } else { ranges };
-        match (self.pairs.checked_sub(pairs), self.ranges.checked_sub(ranges)) {
-            (Some(pairs), Some(ranges)) => (self.pairs, self.ranges) = (pairs, ranges),
-            _ => {
-                self.exhausted = true;
-                return false;
-            }
+    fn pairs(&mut self, pairs: usize) -> bool {
+        let left = self.pairs.checked_sub(pairs);
+        self.pairs = left.unwrap_or(self.pairs);
+        self.exhausted |= left.is_none();
+        left.is_some()
+    }
+
+    /// Whether all of a list's ranges are as they should be; none of a long one if there is nothing left to spend.
+    fn all<T: Copy>(&mut self, ranges: &[T], is_good: impl Fn(T) -> bool) -> bool {
+        if ranges.len() > SHORT && self.ranges == 0 {
+            self.exhausted = true;
+            return false;
         }
-        true
+        let bad = ranges.iter().position(|&range| !is_good(range));
+        if ranges.len() > SHORT {
+            self.ranges = self.ranges.saturating_sub(bad.unwrap_or(ranges.len()));
+        }
+        bad.is_none()
     }
 }
 
@@ -66,7 +74,7 @@ pub(super) fn covering(unions: &[Union<'_>], budget: &mut Budget) -> Vec<Vec<usi
     probes.sort();
     for (list, outer) in &members {
         probes.within(list, |inner| {
-            if budget.spend(outer.len(), 0) {
+            if budget.pairs(outer.len()) {
                 covering[inner].extend(outer);
             }
         });
@@ -75,9 +83,8 @@ pub(super) fn covering(unions: &[Union<'_>], budget: &mut Budget) -> Vec<Vec<usi
         found.sort_unstable();
         found.dedup();
         let Some(lists) = &unions[inner] else { continue };
-        let ranges = lists.iter().map(|list| list.len()).sum();
         found.retain(|&outer| match &unions[outer] {
-            Some(others) if outer != inner => budget.spend(0, ranges) && covered(lists, others),
+            Some(others) if outer != inner => covered(lists, others, budget),
             _ => true,
         });
     }
@@ -85,18 +92,16 @@ pub(super) fn covering(unions: &[Union<'_>], budget: &mut Budget) -> Vec<Vec<usi
 }
 
 /// Whether every range of the inner lists is inside of the outer lists' union.
-fn covered(inner: &[&Ranges], outer: &[&Ranges]) -> bool {
-    inner.iter().all(|&inner| {
-        outer.iter().any(|&outer| std::ptr::eq(inner, outer))
-            || match outer {
-                [outer] => outer.covers(inner),
-                _ => {
-                    let v4: Vec<&[(u32, u32)]> = outer.iter().map(|outer| outer.v4.as_slice()).collect();
-                    let v6: Vec<&[(u128, u128)]> = outer.iter().map(|outer| outer.v6.as_slice()).collect();
-                    inner.v4.iter().all(|&range| piecewise(range, &v4, |last| last.checked_add(1)))
-                        && inner.v6.iter().all(|&range| piecewise(range, &v6, |last| last.checked_add(1)))
-                }
-            }
+fn covered(inner: &[&Ranges], outer: &[&Ranges], budget: &mut Budget) -> bool {
+    let mut others: Vec<&Ranges> =
+        inner.iter().filter(|&&list| !outer.iter().any(|&outer| std::ptr::eq(list, outer))).copied().collect();
+    // A short list tells sooner that it is not.
+    others.sort_by_key(|list| list.len());
+    let v4: Vec<&[(u32, u32)]> = outer.iter().map(|outer| outer.v4.as_slice()).collect();
+    let v6: Vec<&[(u128, u128)]> = outer.iter().map(|outer| outer.v6.as_slice()).collect();
+    others.into_iter().all(|list| {
+        budget.all(&list.v4, |range| piecewise(range, &v4, |last| last.checked_add(1)))
+            && budget.all(&list.v6, |range| piecewise(range, &v6, |last| last.checked_add(1)))
     })
 }
 
