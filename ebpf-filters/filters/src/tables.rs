@@ -1,48 +1,60 @@
 //! Typed access to the policy tables of the packet's generation.
 
 use abi::limits;
-use abi::tables::{Class, Municipality, NODE, View};
-use abi::{Address, tables};
+use abi::prefixes::{POINTER, Record, kind, kind_of, number_of, v4_root_index, v6_root_index};
+use abi::tables::{Class, Municipality, View};
+use abi::{Address, prefixes, tables};
 
 use crate::decision::{Stage, need};
 use crate::maps::{
-    CLASSES, INNER_VLANS, MUNICIPALITIES, NODES, NODES_PER_HALF, POOL_ADDRESSES, SERVICE_VIEWS, SERVICES, V4_ROOT,
+    CLASSES, INNER_VLANS, MUNICIPALITIES, NODES, NODES_PER_HALF, POOL_ADDRESSES, RECORDS, RECORDS_PER_HALF, SERVICE_VIEWS, SERVICES, V4_ROOT,
     V6_ROOT, VIEWS, VLANS, word,
 };
 
-/// The class of an address: the prefix tables' answer, by at most two steps for IPv4 and fifteen for IPv6.
+/// The class of an address: the prefix tables' answer.
 #[inline(always)]
 pub fn class_of(half: u32, address: &Address) -> u32 {
-    if !address.is_v4() {
+    let (entry, high, low) = if address.is_v4() {
+        let bits = u32::from_be(address.v4_word());
+        (word(&V4_ROOT, half, limits::V4_ROOT, v4_root_index(bits)), (bits as u64) << 32, 0)
+    } else {
         let [a, b, c, d] = address.0.map(u32::from_be);
-        return class_of_v6(half, (a as u64) << 32 | b as u64, (c as u64) << 32 | d as u64);
-    }
-    let bits = u32::from_be(address.v4_word());
-    let entry = word(&V4_ROOT, half, limits::V4_ROOT, bits >> 8);
-    if entry & NODE == 0 { entry } else { node_entry(half, entry, bits & 0xff) & !NODE }
+        let high = (a as u64) << 32 | b as u64;
+        (word(&V6_ROOT, half, limits::V6_ROOT, v6_root_index(high)), high, (c as u64) << 32 | d as u64)
+    };
+    if entry & POINTER == 0 { entry } else { class_behind(half, entry, high, low) }
 }
 
+/// The class that a pointer leads to. Tables never hold a longer way; class 0 at its end is for the verifier.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn class_of_v6(half: u32, high: u64, low: u64) -> u32 {
-    let mut entry = word(&V6_ROOT, half, limits::V6_ROOT, (high >> 48) as u32);
-    let (mut high, mut low) = (high << 16 | low >> 48, low << 16);
-    for _ in 0..14 {
-        if entry & NODE == 0 {
-            break;
+extern "C" fn class_behind(half: u32, pointer: u32, high: u64, low: u64) -> u32 {
+    let mut entry = pointer;
+    for _ in 0..limits::PREFIX_STEPS {
+        let window = prefixes::window(entry, high, low);
+        entry = match kind_of(entry) {
+            kind::NODE => node_entry(half, entry, (window >> 56) as u32),
+            kind => match record(half, entry) {
+                Some(record) => record.find(kind, window),
+                None => 0,
+            },
+        };
+        if entry & POINTER == 0 {
+            return entry;
         }
-        entry = node_entry(half, entry, (high >> 56) as u32);
-        high = high << 8 | low >> 56;
-        low <<= 8;
     }
-    entry & !NODE
+    0
 }
 
 #[inline(always)]
-fn node_entry(half: u32, entry: u32, octet: u32) -> u32 {
+fn node_entry(half: u32, pointer: u32, octet: u32) -> u32 {
     let capacity = NODES_PER_HALF.load().wrapping_mul(limits::NODE_ENTRIES);
-    let index = (entry & !NODE).wrapping_mul(limits::NODE_ENTRIES).wrapping_add(octet);
-    word(&NODES, half, capacity, index)
+    word(&NODES, half, capacity, number_of(pointer).wrapping_mul(limits::NODE_ENTRIES).wrapping_add(octet))
+}
+
+#[inline(always)]
+fn record(half: u32, pointer: u32) -> Option<&'static Record> {
+    RECORDS.get(half.wrapping_mul(RECORDS_PER_HALF.load()).wrapping_add(number_of(pointer)))
 }
 
 /// What is true of a class for everyone.
