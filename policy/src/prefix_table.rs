@@ -5,10 +5,9 @@
 //! be remembered on the way. Equal nodes are one, equal records too: a /24 that holds one address of a large set has
 //! only 256 forms, so sets of single addresses stay small.
 //!
-//! An IPv4 look-up reads the root and at most one node or record. An IPv6 look-up reads the root and then follows
-//! pointers whose target begins one octet further at least, but for the groups of [`v6`], which take two steps and end
-//! there or seven octets further. So from the second octet on there are [`abi::limits::PREFIX_STEPS`] pointers at most;
-//! prefixes as registries hand them out need two or three.
+//! An IPv4 look-up reads the root and at most one node or record. An IPv6 look-up reads the root, of which two or three
+//! octets are behind, and then follows pointers whose target begins one octet further at least: so there are
+//! [`abi::limits::PREFIX_STEPS`] at most, each a cache line. Prefixes as registries hand them out need two or three.
 
 mod pool;
 #[cfg(test)]

@@ -36,8 +36,8 @@ pub const NODE_ENTRIES: u32 = 256;
 pub const NODES: u32 = 1 << 16;
 /// Records of one generation, both families together (64 bytes each).
 pub const RECORDS: u32 = 3 << 19;
-/// Pointers that a look-up follows at most: see `prefix_table` in the policy crate.
-pub const PREFIX_STEPS: usize = 15;
+/// Pointers that a look-up follows at most: from the second octet of an IPv6 address to its end.
+pub const PREFIX_STEPS: usize = 14;
 /// NAT pool addresses of one generation.
 pub const POOL_ADDRESSES: u32 = 1 << 16;
 /// Named sets; number 0 means "none".

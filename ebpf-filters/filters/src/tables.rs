@@ -11,39 +11,40 @@ use crate::maps::{
     V6_ROOT, VIEWS, VLANS, word,
 };
 
-/// The class of an address: the prefix tables' answer.
+/// The class of an address: the prefix tables' answer, by at most two steps for IPv4.
 #[inline(always)]
 pub fn class_of(half: u32, address: &Address) -> u32 {
-    let (entry, high, low) = if address.is_v4() {
-        let bits = u32::from_be(address.v4_word());
-        (word(&V4_ROOT, half, limits::V4_ROOT, v4_root_index(bits)), (bits as u64) << 32, 0)
-    } else {
+    if !address.is_v4() {
         let [a, b, c, d] = address.0.map(u32::from_be);
-        let high = (a as u64) << 32 | b as u64;
-        (word(&V6_ROOT, half, limits::V6_ROOT, v6_root_index(high)), high, (c as u64) << 32 | d as u64)
-    };
-    if entry & POINTER == 0 { entry } else { class_behind(half, entry, high, low) }
+        return class_of_v6(half, (a as u64) << 32 | b as u64, (c as u64) << 32 | d as u64);
+    }
+    let bits = u32::from_be(address.v4_word());
+    let entry = word(&V4_ROOT, half, limits::V4_ROOT, v4_root_index(bits));
+    if entry & POINTER == 0 { entry } else { follow(half, entry, (bits as u64) << 32, 0) & !POINTER }
 }
 
-/// The class that a pointer leads to. Tables never hold a longer way; class 0 at its end is for the verifier.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn class_behind(half: u32, pointer: u32, high: u64, low: u64) -> u32 {
-    let mut entry = pointer;
+extern "C" fn class_of_v6(half: u32, high: u64, low: u64) -> u32 {
+    let mut entry = word(&V6_ROOT, half, limits::V6_ROOT, v6_root_index(high));
     for _ in 0..limits::PREFIX_STEPS {
-        let window = prefixes::window(entry, high, low);
-        entry = match kind_of(entry) {
-            kind::NODE => node_entry(half, entry, (window >> 56) as u32),
-            kind => match record(half, entry) {
-                Some(record) => record.find(kind, window),
-                None => 0,
-            },
-        };
         if entry & POINTER == 0 {
-            return entry;
+            break;
         }
+        entry = follow(half, entry, high, low);
     }
-    0
+    entry & !POINTER
+}
+
+/// The entry that a pointer leads to. On its own, because the ways through it would multiply in a loop.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn follow(half: u32, pointer: u32, high: u64, low: u64) -> u32 {
+    let window = prefixes::window(pointer, high, low);
+    match kind_of(pointer) {
+        kind::NODE => node_entry(half, pointer, (window >> 56) as u32),
+        kind => record(half, pointer).map_or(0, |record| record.find(kind, window)),
+    }
 }
 
 #[inline(always)]

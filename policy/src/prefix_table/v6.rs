@@ -1,8 +1,8 @@
-//! IPv6: a wide root for 2000::/3 and a small one for the rest; below it, whatever takes the fewest steps.
+//! IPv6: a wide root for 2000::/3 and a small one for the rest; below it, records, and nodes where boundaries crowd.
 //!
 //! A cell is all addresses that agree in their first octets. It becomes a class, a record if its boundaries fit into
-//! one, a record of records if they fit into so many, and a node otherwise; a cell whose boundaries all lie in a small
-//! part of it goes on there at once.
+//! one, and a cell for each value of the next octet otherwise: a record again where few of these differ, a node where
+//! many do. Records of records would take less memory than nodes, but one step more.
 
 use std::ops::Range;
 
@@ -56,9 +56,6 @@ struct Item {
 /// Bits of an [`Item`]'s key.
 const KEY_BITS: u32 = 56;
 
-/// Records of records take the place of a node up to so many boundaries.
-const GROUPED: usize = 64;
-
 struct Builder<'a> {
     targets: &'a mut Targets,
 }
@@ -93,36 +90,23 @@ impl Builder<'_> {
             return only.class;
         }
         let items = items(octets, boundaries, class);
-        let groups = groups(&items);
-        if let [(items, kind)] = &groups[..] {
-            return self.record(*kind, octets, items, boundaries);
-        }
-        if items.len() <= GROUPED
-            && let Some(kind) = kind_for(groups.iter().map(|(items, _)| items[0].key))
-        {
-            let entries: Vec<_> = groups
-                .iter()
-                .map(|(items, kind)| (items[0].key, self.record(*kind, octets, items, boundaries)))
-                .collect();
-            return self.targets.record(kind, octets, narrowed(kind, &entries));
-        }
-        self.node(octets, boundaries, class)
-    }
-
-    fn record(&mut self, kind: u32, octets: u32, items: &[Item], boundaries: &[Boundary]) -> u32 {
+        let Some(kind) = kind_for(&items) else {
+            return self.node(octets, boundaries, class);
+        };
         let entries: Vec<_> = items
             .iter()
             .map(|item| match &boundaries[item.within.clone()] {
-                [] => (item.key, item.class),
-                within => (item.key, self.cell(octets + KEY_BITS / 8, within, item.class)),
+                [] => (item.key >> unseen_bits(kind), item.class),
+                within => (item.key >> unseen_bits(kind), self.cell(octets + KEY_BITS / 8, within, item.class)),
             })
             .collect();
         match entries[..] {
             [(_, entry)] => entry,
-            _ => self.targets.record(kind, octets, narrowed(kind, &entries)),
+            _ => self.targets.record(kind, octets, entries.into_iter()),
         }
     }
 
+    /// The entry for a cell that no record holds: a cell for each of its octets.
     fn node(&mut self, octets: u32, boundaries: &[Boundary], class: u32) -> u32 {
         let mut node = [0; NODE_ENTRIES as usize];
         let base = boundaries.first().map_or(0, |it| it.start & !(u128::MAX >> (8 * octets)));
@@ -169,27 +153,12 @@ fn items(octets: u32, boundaries: &[Boundary], class: u32) -> Vec<Item> {
     items
 }
 
-/// Items in as few records as taking the most from the left makes, and the kinds of these.
-fn groups(mut items: &[Item]) -> Vec<(&[Item], u32)> {
-    let mut groups = Vec::new();
-    while !items.is_empty() {
-        let longest = [kind::LONG, kind::SHORT, kind::OCTETS].map(|kind| {
-            let fit = items[1..].iter().take(Record::boundaries(kind)).take_while(|it| is_at(kind, it.key));
-            (1 + fit.count(), kind)
-        });
-        let (count, kind) = longest.into_iter().max().unwrap_or((1, kind::LONG));
-        let (group, rest) = items.split_at(count);
-        groups.push((group, kind));
-        items = rest;
-    }
-    groups
-}
-
-/// The kind of record that holds entries from these keys on, the first from zero.
-fn kind_for(keys: impl ExactSizeIterator<Item = u64> + Clone) -> Option<u32> {
-    [kind::OCTETS, kind::SHORT, kind::LONG]
-        .into_iter()
-        .find(|&kind| keys.len() <= Record::boundaries(kind) + 1 && keys.clone().skip(1).all(|key| is_at(kind, key)))
+/// The kind of record that holds all of a cell's items.
+fn kind_for(items: &[Item]) -> Option<u32> {
+    [kind::OCTETS, kind::SHORT, kind::LONG].into_iter().find(|&kind| {
+        let unseen = (1 << unseen_bits(kind)) - 1;
+        items.len() <= Record::boundaries(kind) + 1 && items.iter().all(|it| it.key & unseen == 0)
+    })
 }
 
 /// Bits of a key that a kind of record does not look at.
@@ -199,12 +168,4 @@ fn unseen_bits(kind: u32) -> u32 {
         kind::SHORT => KEY_BITS - 32,
         _ => 0,
     }
-}
-
-fn is_at(kind: u32, key: u64) -> bool {
-    key & ((1 << unseen_bits(kind)) - 1) == 0
-}
-
-fn narrowed(kind: u32, entries: &[(u64, u32)]) -> impl ExactSizeIterator<Item = (u64, u32)> {
-    entries.iter().map(move |&(key, entry)| (key >> unseen_bits(kind), entry))
 }
