@@ -1,7 +1,7 @@
 //! Turns a checked policy into table images. Pure: no IO, no clock. Installing them is `dataplane::install`.
 //!
 //! ```text
-//! prefixes and what they say ─► classes ─► prefix tables (V4_ROOT, V6_ROOT, NODES)
+//! prefixes and what they say ─► classes ─► prefix tables (V4_ROOT, V6_ROOT, NODES, RECORDS)
 //! rules ─► rulebooks ─► rows ◄─ classes, services ─► VIEWS, SERVICE_VIEWS
 //! attachments ─► VLANS, INNER_VLANS
 //! ```
@@ -26,7 +26,7 @@ use crate::checked::{Action, Isolation, Policy};
 use crate::classes::{Classes, Marks, Tag, classes};
 use crate::describe::Glossary;
 use crate::numbering::Numbering;
-use crate::prefix_table::{self, Nodes};
+use crate::prefix_table;
 use crate::rulebook::{Dimension, Rulebooks};
 use crate::services::{Services, services};
 use crate::source::Location;
@@ -79,10 +79,7 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
     let classes = classes(marks(policy, &numbering, &rulebooks.prefixes.lists));
     capacity::fits("address classes", classes.states.len(), limits::CLASSES)?;
 
-    let mut nodes = Nodes::new();
-    let v4_root = prefix_table::v4_root(&classes.v4, &mut nodes);
-    let v6_root = prefix_table::v6_root(&classes.v6, &mut nodes);
-    capacity::fits("nodes of the prefix tables", nodes.count(), limits::NODES)?;
+    let prefixes = prefix_table::build(&classes.v4, &classes.v6)?;
 
     let services = services(&rulebooks.services.lists);
     capacity::fits("service classes", services.members.len(), limits::SERVICE_CLASSES)?;
@@ -119,9 +116,10 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
     capacity::fits("NAT pool addresses", pool_addresses.len(), limits::POOL_ADDRESSES)?;
 
     let tables = Tables {
-        v4_root,
-        v6_root,
-        nodes: nodes.entries,
+        v4_root: prefixes.v4_root,
+        v6_root: prefixes.v6_root,
+        nodes: prefixes.nodes,
+        records: prefixes.records,
         classes: class_entries(policy, &numbering, &classes),
         views,
         municipalities,

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use abi::Plain;
+use abi::prefixes::Record;
 use abi::tables::{Attachment, Class, Municipality, RuleEntry, View};
 
 /// Every policy table. Tables that are indexed by what packets carry or by lasting numbers are whole; the others end
@@ -17,6 +18,7 @@ pub struct Tables {
     pub(crate) v4_root: Vec<u32>,
     pub(crate) v6_root: Vec<u32>,
     pub(crate) nodes: Vec<u32>,
+    pub(crate) records: Vec<Record>,
     pub(crate) classes: Vec<Class>,
     pub(crate) views: Vec<View>,
     pub(crate) municipalities: Vec<Municipality>,
@@ -46,6 +48,7 @@ impl Tables {
             image("V4_ROOT", &self.v4_root),
             image("V6_ROOT", &self.v6_root),
             image("NODES", &self.nodes),
+            image("RECORDS", &self.records),
             image("CLASSES", &self.classes),
             image("VIEWS", &self.views),
             image("MUNICIPALITIES", &self.municipalities),

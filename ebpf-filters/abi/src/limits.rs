@@ -26,12 +26,18 @@ pub const RULEBOOK_WORDS: u32 = 64;
 pub const RULES: u32 = 1 << 18;
 /// First level of the IPv4 prefix table: one entry a /24.
 pub const V4_ROOT: u32 = 1 << 24;
-/// First level of the IPv6 prefix table: one entry a /16.
-pub const V6_ROOT: u32 = 1 << 16;
-/// Fan-out of every further level of both prefix tables.
+/// First level of the IPv6 prefix table for 2000::/3: one entry a /24.
+pub const V6_ROOT_GLOBAL: u32 = 1 << 21;
+/// First level of the IPv6 prefix table: that of 2000::/3, then one entry a /16 for the whole.
+pub const V6_ROOT: u32 = V6_ROOT_GLOBAL + (1 << 16);
+/// Fan-out of a node of the prefix tables.
 pub const NODE_ENTRIES: u32 = 256;
 /// Nodes of one generation, both families together (1 KiB each).
-pub const NODES: u32 = 1 << 17;
+pub const NODES: u32 = 1 << 16;
+/// Records of one generation, both families together (64 bytes each).
+pub const RECORDS: u32 = 3 << 19;
+/// Pointers that a look-up follows at most: from the second octet of an IPv6 address to its end.
+pub const PREFIX_STEPS: usize = 14;
 /// NAT pool addresses of one generation.
 pub const POOL_ADDRESSES: u32 = 1 << 16;
 /// Named sets; number 0 means "none".

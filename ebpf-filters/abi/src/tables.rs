@@ -1,10 +1,8 @@
 //! Layout of the policy tables. Each map holds two halves; `generation & 1` selects one. Index of entry `i`:
-//! `half * capacity + i`, capacities from [`crate::limits`] or, for `NODES`, the loader's `NODES_PER_HALF`.
+//! `half * capacity + i`, capacities from [`crate::limits`] or, for `NODES` and `RECORDS`, the loader's
+//! `NODES_PER_HALF` and `RECORDS_PER_HALF`. The tables from addresses to classes are [`crate::prefixes`].
 
 use crate::plain;
-
-/// Entry of `V4_ROOT`, `V6_ROOT` and `NODES`: a class number, or [`NODE`] with the number of the node to go on in.
-pub const NODE: u32 = 1 << 31;
 
 /// Entry of `VLANS` and `INNER_VLANS`: an attachment number, 0 for none, or [`QINQ`] with the number of a block of
 /// `INNER_VLANS`. Index in `VLANS`: `port * 4096 + outer VLAN`; in `INNER_VLANS`: `block * 4096 + inner VLAN`.

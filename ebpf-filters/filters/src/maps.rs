@@ -9,6 +9,7 @@ use abi::event::Event;
 use abi::flow::{Bucket, FragmentKey, FragmentOwner};
 use abi::limits;
 use abi::ports::{Port, SlowPath, Trunk};
+use abi::prefixes::Record;
 use abi::tables::{self, Attachment, Class, Municipality, RuleEntry, View};
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::btf_maps::{Array, DevMap, HashMap, LruHashMap, PerCpuArray, RingBuf};
@@ -38,12 +39,15 @@ pub static CONTROL: Array<Control, 1, MMAP> = Array::new();
 /// IPv4 prefixes to classes, first level: one entry a /24, 64 MiB a half.
 #[btf_map]
 pub static V4_ROOT: Array<Pair, { paired_halves(limits::V4_ROOT) }, MMAP> = Array::new();
-/// IPv6 prefixes to classes, first level: one entry a /16.
+/// IPv6 prefixes to classes, first level: one entry a /24 or a /16, 8.25 MiB a half.
 #[btf_map]
 pub static V6_ROOT: Array<Pair, { paired_halves(limits::V6_ROOT) }, MMAP> = Array::new();
 /// Further levels of both, 1 KiB a node; the loader sets the size with `NODES_PER_HALF`.
 #[btf_map]
 pub static NODES: Array<Pair, { paired_halves(limits::NODES * limits::NODE_ENTRIES) }, MMAP> = Array::new();
+/// Likewise where few classes meet, a cache line each; the loader sets the size with `RECORDS_PER_HALF`.
+#[btf_map]
+pub static RECORDS: Array<Record, { halves(limits::RECORDS) }, MMAP> = Array::new();
 /// What is true of an address class for everyone.
 #[btf_map]
 pub static CLASSES: Array<Class, { halves(limits::CLASSES) }, MMAP> = Array::new();
@@ -127,6 +131,9 @@ pub static REPLAY: Global<u8> = Global::new(0);
 /// Nodes in one half of `NODES`.
 #[unsafe(no_mangle)]
 pub static NODES_PER_HALF: Global<u32> = Global::new(limits::NODES);
+/// Records in one half of `RECORDS`.
+#[unsafe(no_mangle)]
+pub static RECORDS_PER_HALF: Global<u32> = Global::new(limits::RECORDS);
 /// Buckets of `FLOWS`, a power of two, minus 1.
 #[unsafe(no_mangle)]
 pub static FLOW_MASK: Global<u32> = Global::new(limits::FLOW_BUCKETS - 1);

@@ -1,16 +1,17 @@
 //! Typed access to the policy tables of the packet's generation.
 
 use abi::limits;
-use abi::tables::{Class, Municipality, NODE, View};
-use abi::{Address, tables};
+use abi::prefixes::{POINTER, Record, kind, kind_of, number_of, v4_root_index, v6_root_index};
+use abi::tables::{Class, Municipality, View};
+use abi::{Address, prefixes, tables};
 
 use crate::decision::{Stage, need};
 use crate::maps::{
-    CLASSES, INNER_VLANS, MUNICIPALITIES, NODES, NODES_PER_HALF, POOL_ADDRESSES, SERVICE_VIEWS, SERVICES, V4_ROOT,
+    CLASSES, INNER_VLANS, MUNICIPALITIES, NODES, NODES_PER_HALF, POOL_ADDRESSES, RECORDS, RECORDS_PER_HALF, SERVICE_VIEWS, SERVICES, V4_ROOT,
     V6_ROOT, VIEWS, VLANS, word,
 };
 
-/// The class of an address: the prefix tables' answer, by at most two steps for IPv4 and fifteen for IPv6.
+/// The class of an address: the prefix tables' answer, by at most two steps for IPv4.
 #[inline(always)]
 pub fn class_of(half: u32, address: &Address) -> u32 {
     if !address.is_v4() {
@@ -18,31 +19,43 @@ pub fn class_of(half: u32, address: &Address) -> u32 {
         return class_of_v6(half, (a as u64) << 32 | b as u64, (c as u64) << 32 | d as u64);
     }
     let bits = u32::from_be(address.v4_word());
-    let entry = word(&V4_ROOT, half, limits::V4_ROOT, bits >> 8);
-    if entry & NODE == 0 { entry } else { node_entry(half, entry, bits & 0xff) & !NODE }
+    let entry = word(&V4_ROOT, half, limits::V4_ROOT, v4_root_index(bits));
+    if entry & POINTER == 0 { entry } else { follow(half, entry, (bits as u64) << 32, 0) & !POINTER }
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn class_of_v6(half: u32, high: u64, low: u64) -> u32 {
-    let mut entry = word(&V6_ROOT, half, limits::V6_ROOT, (high >> 48) as u32);
-    let (mut high, mut low) = (high << 16 | low >> 48, low << 16);
-    for _ in 0..14 {
-        if entry & NODE == 0 {
+    let mut entry = word(&V6_ROOT, half, limits::V6_ROOT, v6_root_index(high));
+    for _ in 0..limits::PREFIX_STEPS {
+        if entry & POINTER == 0 {
             break;
         }
-        entry = node_entry(half, entry, (high >> 56) as u32);
-        high = high << 8 | low >> 56;
-        low <<= 8;
+        entry = follow(half, entry, high, low);
     }
-    entry & !NODE
+    entry & !POINTER
+}
+
+/// The entry that a pointer leads to. On its own, because the ways through it would multiply in a loop.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn follow(half: u32, pointer: u32, high: u64, low: u64) -> u32 {
+    let window = prefixes::window(pointer, high, low);
+    match kind_of(pointer) {
+        kind::NODE => node_entry(half, pointer, (window >> 56) as u32),
+        kind => record(half, pointer).map_or(0, |record| record.find(kind, window)),
+    }
 }
 
 #[inline(always)]
-fn node_entry(half: u32, entry: u32, octet: u32) -> u32 {
+fn node_entry(half: u32, pointer: u32, octet: u32) -> u32 {
     let capacity = NODES_PER_HALF.load().wrapping_mul(limits::NODE_ENTRIES);
-    let index = (entry & !NODE).wrapping_mul(limits::NODE_ENTRIES).wrapping_add(octet);
-    word(&NODES, half, capacity, index)
+    word(&NODES, half, capacity, number_of(pointer).wrapping_mul(limits::NODE_ENTRIES).wrapping_add(octet))
+}
+
+#[inline(always)]
+fn record(half: u32, pointer: u32) -> Option<&'static Record> {
+    RECORDS.get(half.wrapping_mul(RECORDS_PER_HALF.load()).wrapping_add(number_of(pointer)))
 }
 
 /// What is true of a class for everyone.

@@ -77,6 +77,7 @@ impl Gateway {
         let globals = Globals {
             replay: false,
             nodes_per_half: pinned.map_or(abi::limits::NODES, |pinned| pinned.nodes_per_half),
+            records_per_half: pinned.map_or(abi::limits::RECORDS, |pinned| pinned.records_per_half),
             flow_buckets: pinned.map_or(config.flow_buckets, |pinned| pinned.flow_buckets),
             hash_seed: config.hash_seed,
         };

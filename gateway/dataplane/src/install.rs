@@ -14,10 +14,11 @@ use crate::load::{self, Mappable};
 use crate::mmap::{Mapping, wait_for_packets_in_flight};
 
 /// Maps that hold a policy, in two halves each.
-pub const POLICY_MAPS: [&str; 14] = [
+pub const POLICY_MAPS: [&str; 15] = [
     "V4_ROOT",
     "V6_ROOT",
     "NODES",
+    "RECORDS",
     "CLASSES",
     "VIEWS",
     "MUNICIPALITIES",

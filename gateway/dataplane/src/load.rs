@@ -24,6 +24,8 @@ pub struct Globals {
     pub replay: bool,
     /// Room for prefix-table nodes in each half.
     pub nodes_per_half: u32,
+    /// Room for prefix-table records in each half.
+    pub records_per_half: u32,
     /// Buckets of the flow table, a power of two.
     pub flow_buckets: u32,
     /// Keeps strangers from choosing flows that collide.
@@ -40,11 +42,13 @@ pub fn load(globals: &Globals, pins: Option<&Path>) -> Result<Ebpf, Error> {
     loader
         .override_global("REPLAY", &replay, true)
         .override_global("NODES_PER_HALF", &globals.nodes_per_half, true)
+        .override_global("RECORDS_PER_HALF", &globals.records_per_half, true)
         .override_global("FLOW_MASK", &flow_mask, true)
         .override_global("HASH_SEED", &globals.hash_seed, true)
         .map_max_entries("FLOWS", globals.flow_buckets)
         // Two halves of entries of 4 bytes, two in each value.
-        .map_max_entries("NODES", globals.nodes_per_half * abi::limits::NODE_ENTRIES);
+        .map_max_entries("NODES", globals.nodes_per_half * abi::limits::NODE_ENTRIES)
+        .map_max_entries("RECORDS", 2 * globals.records_per_half);
     for (name, path) in &paths {
         if let Some(path) = path {
             loader.map_pin_path(name, path.as_path());
@@ -54,7 +58,7 @@ pub fn load(globals: &Globals, pins: Option<&Path>) -> Result<Ebpf, Error> {
 }
 
 /// Every map of the object.
-pub const MAPS: [&str; 27] = [
+pub const MAPS: [&str; 28] = [
     "ATTACHMENTS",
     "CLASSES",
     "CONTROL",
@@ -71,6 +75,7 @@ pub const MAPS: [&str; 27] = [
     "NODES",
     "POOL_ADDRESSES",
     "PORTS",
+    "RECORDS",
     "ROWS",
     "RULES",
     "SERVICES",

@@ -16,7 +16,7 @@ const PREFECTURE: &str = r#"
     uplink = ["wan0"]
     access = ["lan0"]
     [sets]
-    threats = { prefixes = ["198.51.100.0/24"] }
+    threats = { prefixes = ["198.51.100.0/24", "203.0.113.9"] }
     [block]
     sets = ["threats"]
 "#;
@@ -104,8 +104,8 @@ fn frames_of_any_length_are_judged() {
 #[test]
 fn a_policy_larger_than_the_tables_is_refused_and_changes_nothing() {
     let policy = compiled("deny");
-    let mut engine = Engine::new(EngineSize { nodes: 1, ..EngineSize::default() }).unwrap();
+    let mut engine = Engine::new(EngineSize { records: 1, ..EngineSize::default() }).unwrap();
     let error = engine.install(&policy, 1).unwrap_err().to_string();
-    assert!(error.contains("table `NODES`"), "{error}");
+    assert!(error.contains("table `RECORDS`"), "{error}");
     assert_eq!(engine.control().generation, 0);
 }

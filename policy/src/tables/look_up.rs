@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use abi::Direction;
 use abi::limits::NODE_ENTRIES;
-use abi::tables::{Class, Municipality, NODE, QINQ, RuleEntry, Rulebook, View, service_index};
+use abi::prefixes::{self, POINTER, kind, kind_of, number_of, v4_root_index, v6_root_index};
+use abi::tables::{Class, Municipality, QINQ, RuleEntry, Rulebook, View, service_index};
 
 use super::Tables;
 use crate::classes::left_aligned;
@@ -12,14 +13,18 @@ use crate::classes::left_aligned;
 impl Tables {
     /// The class of an address.
     pub fn class(&self, address: IpAddr) -> u32 {
-        let root = if address.is_ipv4() { &self.v4_root } else { &self.v6_root };
-        let address = left_aligned(address);
-        let mut shift = 128 - root.len().trailing_zeros();
-        let mut entry = root[(address >> shift) as usize];
-        while entry & NODE != 0 {
-            shift -= 8;
-            let index = (address >> shift) as u8;
-            entry = self.nodes[(entry & !NODE) as usize * NODE_ENTRIES as usize + usize::from(index)];
+        let bits = left_aligned(address);
+        let (high, low) = ((bits >> 64) as u64, bits as u64);
+        let mut entry = match address {
+            IpAddr::V4(_) => self.v4_root[v4_root_index((bits >> 96) as u32) as usize],
+            IpAddr::V6(_) => self.v6_root[v6_root_index(high) as usize],
+        };
+        while entry & POINTER != 0 {
+            let (number, window) = (number_of(entry) as usize, prefixes::window(entry, high, low));
+            entry = match kind_of(entry) {
+                kind::NODE => self.nodes[number * NODE_ENTRIES as usize + (window >> 56) as usize],
+                kind => self.records[number].find(kind, window),
+            };
         }
         entry
     }

@@ -36,6 +36,8 @@ const USUAL_MOUNT: &str = "/sys/fs/bpf";
 pub struct Pinned {
     /// Nodes in each half.
     pub nodes_per_half: u32,
+    /// Records in each half.
+    pub records_per_half: u32,
     /// Buckets of the flow table.
     pub flow_buckets: u32,
 }
@@ -127,7 +129,11 @@ pub fn inspect(pins: &Path) -> Result<Option<Pinned>, Error> {
     let entries = |name: &str| -> Result<u32, Error> {
         Ok(open(name)?.info().map_err(|error| Error::map(name, error))?.max_entries())
     };
-    Ok(Some(Pinned { nodes_per_half: entries("NODES")? / abi::limits::NODE_ENTRIES, flow_buckets: entries("FLOWS")? }))
+    Ok(Some(Pinned {
+        nodes_per_half: entries("NODES")? / abi::limits::NODE_ENTRIES,
+        records_per_half: entries("RECORDS")? / 2,
+        flow_buckets: entries("FLOWS")?,
+    }))
 }
 
 fn start_over(pins: &Path) -> Result<(), Error> {
