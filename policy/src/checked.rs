@@ -132,7 +132,7 @@ pub struct Rule {
 }
 
 /// A protocol, with destination ports where it has them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Service {
     /// IP protocol number.
     pub protocol: u8,

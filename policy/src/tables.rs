@@ -18,6 +18,7 @@ pub struct Tables {
     pub(crate) v6_root: Vec<u32>,
     pub(crate) nodes: Vec<u32>,
     pub(crate) classes: Vec<Class>,
+    pub(crate) view_roots: Vec<u32>,
     pub(crate) views: Vec<View>,
     pub(crate) municipalities: Vec<Municipality>,
     pub(crate) attachments: Vec<Attachment>,
@@ -26,6 +27,7 @@ pub struct Tables {
     pub(crate) services: Vec<u32>,
     pub(crate) service_views: Vec<u32>,
     pub(crate) rows: Vec<u64>,
+    pub(crate) chunks: Vec<u64>,
     pub(crate) rules: Vec<RuleEntry>,
     pub(crate) pool_addresses: Vec<u32>,
 }
@@ -47,6 +49,7 @@ impl Tables {
             image("V6_ROOT", &self.v6_root),
             image("NODES", &self.nodes),
             image("CLASSES", &self.classes),
+            image("VIEW_ROOTS", &self.view_roots),
             image("VIEWS", &self.views),
             image("MUNICIPALITIES", &self.municipalities),
             image("ATTACHMENTS", &self.attachments),
@@ -55,6 +58,7 @@ impl Tables {
             image("SERVICES", &self.services),
             image("SERVICE_VIEWS", &self.service_views),
             image("ROWS", &self.rows),
+            image("CHUNKS", &self.chunks),
             image("RULES", &self.rules),
             image("POOL_ADDRESSES", &self.pool_addresses),
         ]

@@ -16,6 +16,7 @@ use aya::maps::{HashMap, MapData};
 use aya::programs::{TestRun, TestRunOptions, Xdp};
 use policy::CompiledPolicy;
 
+use crate::capacities::Capacities;
 use crate::error::Error;
 use crate::install::{Generation, Installed, Tables};
 use crate::load::{self, Globals};
@@ -33,25 +34,22 @@ const UNWRITTEN: u8 = 0xff;
 /// How large the tables are.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineSize {
-    /// Nodes of the prefix tables, 1 KiB each, twice.
-    pub nodes: u32,
+    /// Of the policy tables.
+    pub capacities: Capacities,
     /// Buckets of the flow table, 512 bytes each; a power of two.
     pub flow_buckets: u32,
 }
 
 impl Default for EngineSize {
     fn default() -> Self {
-        Self { nodes: 1 << 12, flow_buckets: 1 << 14 }
+        Self { capacities: Capacities::small(), flow_buckets: 1 << 14 }
     }
 }
 
 impl EngineSize {
     /// Enough for this policy, and for others not much larger.
     pub fn fitting(policy: &CompiledPolicy) -> Self {
-        let images = policy.tables.images();
-        let bytes = images.iter().find(|image| image.map == "NODES").map_or(0, |image| image.entries.len());
-        let nodes = (bytes / 1_024 + 1).next_power_of_two() as u32;
-        Self { nodes: nodes.clamp(64, abi::limits::NODES), ..Self::default() }
+        Self { capacities: Capacities::fitting(policy), ..Self::default() }
     }
 }
 
@@ -80,7 +78,7 @@ impl Engine {
     pub fn new(size: EngineSize) -> Result<Self, Error> {
         let globals = Globals {
             replay: true,
-            nodes_per_half: size.nodes,
+            capacities: size.capacities,
             flow_buckets: size.flow_buckets.next_power_of_two(),
             hash_seed: 0x6267_7331,
         };

@@ -14,11 +14,12 @@ use crate::load::{self, Mappable};
 use crate::mmap::{Mapping, wait_for_packets_in_flight};
 
 /// Maps that hold a policy, in two halves each.
-pub const POLICY_MAPS: [&str; 14] = [
+pub const POLICY_MAPS: [&str; 16] = [
     "V4_ROOT",
     "V6_ROOT",
     "NODES",
     "CLASSES",
+    "VIEW_ROOTS",
     "VIEWS",
     "MUNICIPALITIES",
     "ATTACHMENTS",
@@ -27,6 +28,7 @@ pub const POLICY_MAPS: [&str; 14] = [
     "SERVICES",
     "SERVICE_VIEWS",
     "ROWS",
+    "CHUNKS",
     "RULES",
     "POOL_ADDRESSES",
 ];
