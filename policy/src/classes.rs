@@ -2,15 +2,17 @@
 //!
 //! Prefixes are nested or disjoint, so they form a tree. One sweep in ascending order walks it: what holds inside a
 //! prefix is what holds around it and what the prefix adds. Such states are interned, so the cost is that of sorting
-//! the prefixes, whatever their number of members.
+//! the prefixes, whatever their number of members. What municipalities make of an address is [`Sight`]'s to know.
 
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::net::IpAddr;
-use std::rc::Rc;
 
 use abi::tables::class;
 use ipnet::IpNet;
 
+use crate::compile::CapacityError;
+use crate::pool::Fingerprinted;
 use crate::prefix_table::Run;
 
 /// What a prefix says about its addresses.
@@ -70,8 +72,18 @@ pub(crate) fn left_aligned(address: IpAddr) -> u128 {
     }
 }
 
+/// What all municipalities together see, by number: equal numbers, equal sight. 0 is what they see in no prefix.
+pub(crate) trait Sight {
+    /// What is seen within a prefix with these tags, of which [`Tag::View`] and [`Tag::List`] matter here, where
+    /// `around` is what is seen around it.
+    ///
+    /// # Errors
+    /// The tables have no room for it.
+    fn within(&mut self, around: u32, tags: &[Tag]) -> Result<u32, CapacityError>;
+}
+
 /// What is true of all addresses of a class.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct State {
     /// Rank of the first block set.
     pub blocked: Option<u16>,
@@ -79,29 +91,27 @@ pub(crate) struct State {
     pub owner: u16,
     /// Bits of [`abi::tables::class`].
     pub flags: u32,
-    /// [`Tag::View`] and [`Tag::List`], ascending, each once.
-    pub tags: Vec<Tag>,
+    /// What municipalities see.
+    pub sight: u32,
 }
 
 impl State {
-    fn with(&self, tags: &[Tag]) -> Self {
-        let mut state = self.clone();
+    fn with(mut self, tags: &[Tag], sight: u32) -> Self {
         let mut owners = None;
         for &tag in tags {
             match tag {
                 Tag::Owner(number) => {
-                    state.flags |= class::OURS;
-                    state.owner = if owners.is_none_or(|owner| owner == number) { number } else { 0 };
-                    owners = Some(state.owner);
+                    self.flags |= class::OURS;
+                    self.owner = if owners.is_none_or(|owner| owner == number) { number } else { 0 };
+                    owners = Some(self.owner);
                 }
-                Tag::Blocked(rank) => state.blocked = Some(state.blocked.map_or(rank, |other| other.min(rank))),
-                Tag::Essential => state.flags |= class::ESSENTIAL,
-                Tag::View(..) | Tag::List(_) => state.tags.push(tag),
+                Tag::Blocked(rank) => self.blocked = Some(self.blocked.map_or(rank, |other| other.min(rank))),
+                Tag::Essential => self.flags |= class::ESSENTIAL,
+                Tag::View(..) | Tag::List(_) => {}
             }
         }
-        state.tags.sort_unstable();
-        state.tags.dedup();
-        state
+        self.sight = sight;
+        self
     }
 }
 
@@ -112,19 +122,38 @@ pub(crate) struct Classes {
     /// IPv6, ascending and disjoint.
     pub v6: Vec<Run>,
     /// By class number; class 0 is in no prefix.
-    pub states: Vec<Rc<State>>,
+    pub states: Vec<State>,
+    /// By class: the last list, in the order of their numbers, without which it would not be; none: it is no list's.
+    pub last_lists: Vec<Option<u32>>,
+}
+
+impl Classes {
+    /// Gives every class the number of its place in `order`, which begins with class 0.
+    pub fn renumber(&mut self, order: &[u32]) {
+        let mut numbers = vec![0; order.len()];
+        for (new, &old) in (0..).zip(order) {
+            numbers[old as usize] = new;
+        }
+        self.v4.iter_mut().chain(&mut self.v6).for_each(|run| run.class = numbers[run.class as usize]);
+        self.states = order.iter().map(|&old| self.states[old as usize]).collect();
+        self.last_lists = order.iter().map(|&old| self.last_lists[old as usize]).collect();
+    }
 }
 
 /// Sorts out who is in what.
-pub(crate) fn classes(marks: Marks) -> Classes {
-    let mut interner = Interner::new();
-    let v4 = sweep(marks.v4, &mut interner);
-    let v6 = sweep(marks.v6, &mut interner);
-    let states = interner.classes.iter().map(|&state| Rc::clone(&interner.states[state as usize])).collect();
-    Classes { v4, v6, states }
+///
+/// # Errors
+/// [`Sight`]'s.
+pub(crate) fn classes(marks: Marks, sight: &mut impl Sight) -> Result<Classes, CapacityError> {
+    let mut interner = Interner::new(sight);
+    let v4 = sweep(marks.v4, &mut interner)?;
+    let v6 = sweep(marks.v6, &mut interner)?;
+    let states = interner.classes.iter().map(|&state| interner.states[state as usize]).collect();
+    let last_lists = interner.classes.iter().map(|&state| interner.last_lists[state as usize]).collect();
+    Ok(Classes { v4, v6, states, last_lists })
 }
 
-fn sweep(mut marks: Vec<Mark>, interner: &mut Interner) -> Vec<Run> {
+fn sweep(mut marks: Vec<Mark>, interner: &mut Interner<'_, impl Sight>) -> Result<Vec<Run>, CapacityError> {
     // A stable sort: sets arrive sorted, and it makes use of that.
     marks.sort();
     let mut painter = Painter { at: Some(0), runs: Vec::new() };
@@ -143,12 +172,12 @@ fn sweep(mut marks: Vec<Mark>, interner: &mut Interner) -> Vec<Run> {
         tags.clear();
         tags.extend(group.iter().map(|mark| mark.tag));
         let last = first | u128::MAX.checked_shr(u32::from(length)).unwrap_or(0);
-        around.push((last, interner.child(parent, &tags)));
+        around.push((last, interner.child(parent, &tags)?));
     }
     while let Some((last, state)) = around.pop() {
         painter.paint(last, state, interner);
     }
-    painter.runs
+    Ok(painter.runs)
 }
 
 /// Turns states into runs, from the lowest address to the highest.
@@ -159,7 +188,7 @@ struct Painter {
 }
 
 impl Painter {
-    fn paint(&mut self, last: u128, state: u32, interner: &mut Interner) {
+    fn paint(&mut self, last: u128, state: u32, interner: &mut Interner<'_, impl Sight>) {
         let Some(first) = self.at.filter(|&first| first <= last) else {
             return;
         };
@@ -173,33 +202,39 @@ impl Painter {
     }
 }
 
+type Quick = BuildHasherDefault<Fingerprinted>;
+
 /// Numbers states, groups of tags and classes. State 0 and class 0 are "in no prefix".
-struct Interner {
-    states: Vec<Rc<State>>,
-    numbers: HashMap<Rc<State>, u32>,
+struct Interner<'a, S> {
+    sight: &'a mut S,
+    states: Vec<State>,
+    numbers: HashMap<State, u32>,
+    /// By state.
+    last_lists: Vec<Option<u32>>,
     groups: HashMap<Vec<Tag>, u32>,
     /// By state around and group of tags.
-    children: HashMap<(u32, u32), u32>,
+    children: HashMap<u64, u32, Quick>,
     /// By state: its class, once an address has it. A prefix filled up by smaller ones has none.
     class_of: Vec<Option<u32>>,
     /// By class: its state.
     classes: Vec<u32>,
 }
 
-impl Interner {
-    fn new() -> Self {
-        let nothing = Rc::new(State::default());
+impl<'a, S: Sight> Interner<'a, S> {
+    fn new(sight: &'a mut S) -> Self {
         Self {
-            states: vec![Rc::clone(&nothing)],
-            numbers: HashMap::from([(nothing, 0)]),
+            sight,
+            states: vec![State::default()],
+            numbers: HashMap::from([(State::default(), 0)]),
+            last_lists: vec![None],
             groups: HashMap::new(),
-            children: HashMap::new(),
+            children: HashMap::default(),
             class_of: vec![Some(0)],
             classes: vec![0],
         }
     }
 
-    fn child(&mut self, parent: u32, tags: &[Tag]) -> u32 {
+    fn child(&mut self, parent: u32, tags: &[Tag]) -> Result<u32, CapacityError> {
         let group = match self.groups.get(tags) {
             Some(&group) => group,
             None => {
@@ -208,18 +243,22 @@ impl Interner {
                 group
             }
         };
-        if let Some(&state) = self.children.get(&(parent, group)) {
-            return state;
+        let key = u64::from(parent) << 32 | u64::from(group);
+        if let Some(&state) = self.children.get(&key) {
+            return Ok(state);
         }
-        let state = Rc::new(self.states[parent as usize].with(tags));
+        let around = self.states[parent as usize];
+        let state = around.with(tags, self.sight.within(around.sight, tags)?);
         let next = self.states.len() as u32;
-        let number = *self.numbers.entry(Rc::clone(&state)).or_insert(next);
+        let number = *self.numbers.entry(state).or_insert(next);
         if number == next {
+            let last = tags.iter().filter_map(|tag| if let Tag::List(list) = tag { Some(*list) } else { None }).max();
             self.states.push(state);
+            self.last_lists.push(last.max(self.last_lists[parent as usize]));
             self.class_of.push(None);
         }
-        self.children.insert((parent, group), number);
-        number
+        self.children.insert(key, number);
+        Ok(number)
     }
 
     fn class(&mut self, state: u32) -> u32 {
@@ -239,12 +278,38 @@ mod tests {
         text.iter().map(|it| it.parse().expect("a prefix")).collect()
     }
 
+    /// Sees the tags themselves.
+    #[derive(Default)]
+    struct Plain(Vec<Vec<Tag>>);
+
+    impl Sight for Plain {
+        fn within(&mut self, around: u32, tags: &[Tag]) -> Result<u32, CapacityError> {
+            if self.0.is_empty() {
+                self.0.push(Vec::new());
+            }
+            let mut seen = self.0[around as usize].clone();
+            seen.extend(tags.iter().filter(|tag| matches!(tag, Tag::View(..) | Tag::List(_))));
+            seen.sort_unstable();
+            seen.dedup();
+            let number = self.0.iter().position(|it| *it == seen).unwrap_or(self.0.len());
+            if number == self.0.len() {
+                self.0.push(seen);
+            }
+            Ok(number as u32)
+        }
+    }
+
+    fn classes(marks: Marks) -> (Classes, Plain) {
+        let mut sight = Plain::default();
+        (super::classes(marks, &mut sight).expect("room"), sight)
+    }
+
     fn state_of(classes: &Classes, address: &str) -> State {
         let address: IpAddr = address.parse().expect("an address");
         let runs = if address.is_ipv4() { &classes.v4 } else { &classes.v6 };
         let at = left_aligned(address);
         let class = runs.iter().find(|run| run.first <= at && at <= run.last).map_or(0, |run| run.class);
-        (*classes.states[class as usize]).clone()
+        classes.states[class as usize]
     }
 
     #[test]
@@ -256,7 +321,7 @@ mod tests {
         marks.add(Tag::Owner(2), &nets(&["10.4.20.0/24"]));
         marks.add(Tag::Owner(2), &nets(&["10.4.20.9/32"]));
         marks.add(Tag::List(7), &nets(&["0.0.0.0/0", "10.4.20.0/25", "::/0"]));
-        let classes = classes(marks);
+        let (classes, sight) = classes(marks);
         for (address, owner, flags) in [
             ("10.3.255.255", 1, class::OURS),
             ("10.4.0.0", 2, class::OURS),
@@ -270,7 +335,7 @@ mod tests {
         ] {
             let state = state_of(&classes, address);
             assert_eq!((state.owner, state.flags), (owner, flags), "{address}");
-            assert_eq!(state.tags, [Tag::List(7)], "{address}");
+            assert_eq!(sight.0[state.sight as usize], [Tag::List(7)], "{address}");
         }
     }
 
@@ -279,7 +344,7 @@ mod tests {
         let mut marks = Marks::default();
         marks.add(Tag::Blocked(1), &nets(&["192.0.2.0/25", "192.0.2.128/25"]));
         marks.add(Tag::Blocked(0), &nets(&["192.0.2.64/26"]));
-        let classes = classes(marks);
+        let (classes, _) = classes(marks);
         assert_eq!(state_of(&classes, "192.0.2.63").blocked, Some(1));
         assert_eq!(state_of(&classes, "192.0.2.64").blocked, Some(0));
         assert_eq!(state_of(&classes, "192.0.2.128").blocked, Some(1));
@@ -293,8 +358,9 @@ mod tests {
         let mut marks = Marks::default();
         marks.add(Tag::List(0), &nets(&["10.0.0.0/8"]));
         marks.add(Tag::List(1), &nets(&["10.0.0.0/9", "10.128.0.0/9"]));
-        let classes = classes(marks);
+        let (classes, _) = classes(marks);
         assert_eq!(classes.states.len(), 2);
+        assert_eq!(classes.last_lists, [None, Some(1)]);
         assert_eq!(classes.v4.len(), 1);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! prefixes and what they say ─► classes ─► prefix tables (V4_ROOT, V6_ROOT, NODES, RECORDS)
-//! rules ─► rulebooks ─► rows ◄─ classes, services ─► VIEWS, SERVICE_VIEWS
+//! rules ─► rulebooks ─► ROWS, CHUNKS ◄─ classes, services ─► VIEW_ROOTS, VIEWS, SERVICE_VIEWS
 //! attachments ─► VLANS, INNER_VLANS
 //! ```
 //! The same policy and the same numbering always make the same bytes.
@@ -17,7 +17,7 @@ pub(crate) mod tests;
 use std::net::IpAddr;
 
 use abi::limits;
-use abi::tables::{Class, Municipality, View, municipality as municipality_flags, view};
+use abi::tables::{Class, Municipality, VIEW_BLOCK, municipality as municipality_flags, view};
 use ipnet::IpNet;
 
 pub use capacity::CapacityError;
@@ -27,10 +27,11 @@ use crate::classes::{Classes, Marks, Tag, classes};
 use crate::describe::Glossary;
 use crate::numbering::Numbering;
 use crate::prefix_table;
-use crate::rulebook::{Dimension, Rulebooks};
-use crate::services::{Services, services};
+use crate::rulebook::Rulebooks;
+use crate::services::services;
 use crate::source::Location;
 use crate::tables::{Digest, Tables};
+use crate::views::Views;
 
 /// Compiling fails in one way only.
 pub type CompileError = CapacityError;
@@ -76,18 +77,17 @@ pub struct RuleDoc {
 pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy, CompileError> {
     let numbering = numbering.extend(policy)?;
     let mut rulebooks = Rulebooks::collect(policy)?;
-    let classes = classes(marks(policy, &numbering, &rulebooks.prefixes.lists));
-    capacity::fits("address classes", classes.states.len(), limits::CLASSES)?;
+    let marks = marks(policy, &numbering, &rulebooks.prefixes.lists);
+    let mut views = Views::new(policy, &mut rulebooks)?;
+    let mut classes = classes(marks, &mut views)?;
+    let views = views.lay_out(policy, &mut classes)?;
+    few_enough(&classes, &rulebooks)?;
 
     let prefixes = prefix_table::build(&classes.v4, &classes.v6)?;
 
-    let services = services(&rulebooks.services.lists);
-    capacity::fits("service classes", services.members.len(), limits::SERVICE_CLASSES)?;
-
-    let views = views(policy, &classes, &mut rulebooks)?;
-    let service_views = service_views(policy, &services, &mut rulebooks)?;
+    let services = services(&mut rulebooks)?;
     let rules = std::mem::take(&mut rulebooks.docs);
-    let layout = rulebooks.lay_out()?;
+    let layout = rulebooks.lay_out();
     let attached = attachments::lay_out(policy, &numbering)?;
 
     let mut municipalities = vec![Municipality::default(); limits::MUNICIPALITIES as usize];
@@ -95,12 +95,12 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
     for (position, municipality) in policy.municipalities.iter().enumerate() {
         let mut books = [layout.rulebooks[2 * position], layout.rulebooks[2 * position + 1]];
         for (direction, book) in books.iter_mut().enumerate() {
-            book.service_views = ((2 * position + direction) * services.members.len()) as u32;
+            book.service_views = services.places[2 * position + direction];
         }
         let number = numbering.municipalities[&municipality.id];
         municipalities[usize::from(number)] = Municipality {
             rulebooks: books,
-            views: (position * classes.states.len()) as u32,
+            views: (position * classes.states.len().div_ceil(VIEW_BLOCK as usize)) as u32,
             pool: pool_addresses.len() as u32,
             pool_size: municipality.nat_pool.len() as u32,
             flags: municipality_flags::PRESENT
@@ -121,19 +121,32 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
         nodes: prefixes.nodes,
         records: prefixes.records,
         classes: class_entries(policy, &numbering, &classes),
-        views,
+        view_roots: views.roots,
+        views: views.views,
         municipalities,
         attachments: attached.attachments,
         vlans: attached.vlans,
         inner_vlans: attached.inner_vlans,
         services: services.table,
-        service_views,
+        service_views: services.views,
         rows: layout.rows,
+        chunks: layout.chunks,
         rules: layout.rules,
         pool_addresses,
     };
     let digest = tables.digest();
     Ok(CompiledPolicy { tables, glossary: Glossary::new(numbering, rules), digest })
+}
+
+/// Refuses more address classes than there is room for, with the first rule, in the order of the policy, that is one of
+/// them too many.
+fn few_enough(classes: &Classes, rulebooks: &Rulebooks<'_>) -> Result<(), CapacityError> {
+    capacity::fits("address classes", classes.states.len(), limits::CLASSES).map_err(|error| {
+        let mut last_lists = classes.last_lists.clone();
+        last_lists.sort_unstable();
+        let list = last_lists.get(limits::CLASSES as usize).copied().flatten();
+        CapacityError { location: list.and_then(|list| rulebooks.first_use(list)), ..error }
+    })
 }
 
 /// Every prefix of the policy, with what it says.
@@ -175,54 +188,5 @@ fn class_entries(policy: &Policy, numbering: &Numbering, classes: &Classes) -> V
         owner: state.owner,
         flags: state.flags,
     };
-    classes.states.iter().map(|state| entry(state)).collect()
-}
-
-/// `VIEWS`: by municipality's position, then by class.
-fn views(policy: &Policy, classes: &Classes, rulebooks: &mut Rulebooks<'_>) -> Result<Vec<View>, CapacityError> {
-    let count = classes.states.len();
-    let all = count * policy.municipalities.len();
-    capacity::fits("views (address classes times municipalities)", all, limits::VIEWS)?;
-    let mut views = vec![View::default(); all];
-    let mut uses = Vec::new();
-    for (class, state) in classes.states.iter().enumerate() {
-        uses.clear();
-        for tag in &state.tags {
-            match *tag {
-                Tag::View(position, flags) => views[usize::from(position) * count + class].flags |= u32::from(flags),
-                Tag::List(list) => uses.extend_from_slice(rulebooks.prefix_uses(list)),
-                Tag::Owner(_) | Tag::Blocked(_) | Tag::Essential => {}
-            }
-        }
-        rulebooks.number_rows(&mut uses, |book, dimension, row| {
-            let view = &mut views[book.municipality * count + class];
-            match dimension {
-                Dimension::Source => view.source_row[book.direction as usize] = row,
-                Dimension::Destination => view.destination_row[book.direction as usize] = row,
-                Dimension::Service => {}
-            }
-        })?;
-    }
-    Ok(views)
-}
-
-/// `SERVICE_VIEWS`: by municipality's position, then direction, then service class.
-fn service_views(
-    policy: &Policy,
-    services: &Services,
-    rulebooks: &mut Rulebooks<'_>,
-) -> Result<Vec<u32>, CapacityError> {
-    let count = services.members.len();
-    let all = count * policy.municipalities.len() * 2;
-    capacity::fits("service views (service classes times rulebooks)", all, limits::SERVICE_VIEWS)?;
-    let mut views = vec![0; all];
-    let mut uses = Vec::new();
-    for (class, lists) in services.members.iter().enumerate() {
-        uses.clear();
-        lists.iter().for_each(|&list| uses.extend_from_slice(rulebooks.service_uses(list)));
-        rulebooks.number_rows(&mut uses, |book, _, row| {
-            views[(2 * book.municipality + book.direction as usize) * count + class] = u32::from(row);
-        })?;
-    }
-    Ok(views)
+    classes.states.iter().map(entry).collect()
 }

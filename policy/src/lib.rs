@@ -21,11 +21,13 @@ pub mod model;
 pub mod numbering;
 mod parse;
 pub mod plan;
+mod pool;
 mod prefix_table;
 mod rulebook;
 mod services;
 pub mod source;
 pub mod tables;
+mod views;
 
 pub use check::{Checked, check};
 pub use checked::Policy;

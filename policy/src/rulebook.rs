@@ -1,19 +1,24 @@
-//! Rules → bit-vector rows. A rule is one bit in the rows of its rulebook; an address class or a service class has a
-//! row in each dimension, with a bit for every rule that it satisfies there. The lowest bit set in all three rows is
-//! the first rule that matches.
+//! Rules → bits. A rule is one bit in the rows of its rulebook; an address class or a service class has a row in each
+//! dimension, with a bit for every rule that it satisfies there. The lowest bit set in all three rows is the first rule
+//! that matches.
 //!
-//! Most classes concern few rulebooks: row 0 of every dimension is that of a class in no list, and only what a class
-//! adds to it is worked out.
+//! Rules without a list in a dimension are satisfied by every class there: they are the bits of the dimension's base row,
+//! and only what a class adds to it is worked out.
 
-use std::collections::{BTreeMap, HashMap};
+mod rows;
+
+use std::collections::HashMap;
+use std::hash::Hash;
 
 use abi::Direction;
-use abi::limits::{ROW_WORDS, RULEBOOK_WORDS, RULES};
+use abi::limits::{RULEBOOK_RULES, RULES};
 use abi::tables::{RuleEntry, Rulebook, action};
 use ipnet::IpNet;
 
 use crate::checked::{Action, Addresses, Policy, Rule, Service};
-use crate::compile::{CapacityError, RuleDoc, capacity};
+use crate::compile::{CapacityError, RuleDoc};
+use crate::source::Location;
+use rows::{Length, Rows};
 
 /// What a row says about a rule: that its `from`, its `to` or its services are satisfied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,11 +32,40 @@ impl Dimension {
     const ALL: [Self; 3] = [Self::Source, Self::Destination, Self::Service];
 }
 
-/// A rulebook, by the municipality's position in the policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Book {
-    pub municipality: usize,
-    pub direction: Direction,
+/// One dimension of one rulebook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place(u32);
+
+impl Place {
+    /// By the municipality's position in the policy.
+    pub fn new(municipality: usize, direction: Direction, dimension: Dimension) -> Self {
+        Self((municipality * 6 + direction as usize * 3 + dimension as usize) as u32)
+    }
+
+    /// The services of a rulebook.
+    pub fn of_services(book: usize) -> Self {
+        Self((book * 3 + Dimension::Service as usize) as u32)
+    }
+
+    /// The municipality's position in the policy.
+    pub fn municipality(self) -> usize {
+        self.0 as usize / 6
+    }
+
+    /// Number of the rulebook, by municipality and direction.
+    pub fn book(self) -> usize {
+        self.0 as usize / 3
+    }
+
+    /// Whether the direction is ingress.
+    pub fn direction(self) -> usize {
+        self.book() % 2
+    }
+
+    /// Which dimension.
+    pub fn dimension(self) -> Dimension {
+        Dimension::ALL[self.0 as usize % 3]
+    }
 }
 
 /// Every rulebook of a policy.
@@ -44,16 +78,18 @@ pub(crate) struct Rulebooks<'a> {
     pub services: Lists<'a, Service>,
     /// By municipality and direction.
     books: Vec<BookRules<'a>>,
-    /// By municipality, direction and dimension.
-    rows: Vec<Rows>,
-    /// By list of prefixes.
-    prefix_uses: Vec<Vec<Use>>,
-    /// By list of services.
-    service_uses: Vec<Vec<Use>>,
+    /// By [`Place`]: the row of a class in no list.
+    bases: Vec<u32>,
+    rows: Rows,
+    prefix_uses: Uses,
+    service_uses: Uses,
 }
 
 struct BookRules<'a> {
+    length: Length,
     rules: Vec<Prepared<'a>>,
+    /// How many of them are the baseline's.
+    baseline: usize,
     default: Action,
 }
 
@@ -66,28 +102,60 @@ struct Prepared<'a> {
     lists: [Option<Vec<u32>>; 3],
 }
 
-/// A rule asks for membership in a list: which of the [`Rulebooks::rows`], which bit.
+/// A rule asks for membership in a list: where, and which bit.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Use {
-    rows: u32,
-    bit: u32,
+    pub place: Place,
+    pub bit: u32,
+}
+
+/// The uses of every list.
+#[derive(Default)]
+struct Uses {
+    /// By list: where its uses begin.
+    starts: Vec<u32>,
+    uses: Vec<Use>,
+}
+
+impl Uses {
+    /// From uses with the number of their list.
+    fn new(lists: usize, found: &[(u32, Use)]) -> Self {
+        let mut starts = vec![0; lists + 1];
+        for &(list, _) in found {
+            starts[list as usize + 1] += 1;
+        }
+        for list in 0..lists {
+            starts[list + 1] += starts[list];
+        }
+        let mut ends = starts.clone();
+        let mut uses = vec![Use { place: Place(0), bit: 0 }; found.len()];
+        for &(list, it) in found {
+            uses[ends[list as usize] as usize] = it;
+            ends[list as usize] += 1;
+        }
+        Self { starts, uses }
+    }
+
+    fn of(&self, list: u32) -> &[Use] {
+        &self.uses[self.starts[list as usize] as usize..self.starts[list as usize + 1] as usize]
+    }
 }
 
 /// Equal lists have one number, so that a list used by many rules makes one class, not many.
 pub(crate) struct Lists<'a, T> {
-    numbers: BTreeMap<&'a [T], u32>,
-    /// By place in memory: comparing a list that thousands of rules share once is enough.
-    known: HashMap<*const [T], u32>,
+    /// By place in memory, because rules that name the same set share its list, which may be long.
+    by_place: HashMap<(*const T, usize), u32>,
+    numbers: HashMap<&'a [T], u32>,
     pub lists: Vec<&'a [T]>,
 }
 
-impl<'a, T: Ord> Lists<'a, T> {
+impl<'a, T: Eq + Hash> Lists<'a, T> {
     fn new() -> Self {
-        Self { numbers: BTreeMap::new(), known: HashMap::new(), lists: Vec::new() }
+        Self { by_place: HashMap::new(), numbers: HashMap::new(), lists: Vec::new() }
     }
 
     fn number(&mut self, list: &'a [T]) -> u32 {
-        *self.known.entry(list).or_insert_with(|| {
+        *self.by_place.entry((list.as_ptr(), list.len())).or_insert_with(|| {
             *self.numbers.entry(list).or_insert_with(|| {
                 self.lists.push(list);
                 self.lists.len() as u32 - 1
@@ -107,28 +175,31 @@ impl<'a> Rulebooks<'a> {
             prefixes: Lists::new(),
             services: Lists::new(),
             books: Vec::new(),
-            rows: Vec::new(),
-            prefix_uses: Vec::new(),
-            service_uses: Vec::new(),
+            bases: Vec::new(),
+            rows: Rows::new()?,
+            prefix_uses: Uses::default(),
+            service_uses: Uses::default(),
         };
         let baseline: Vec<_> = policy.baseline.iter().map(|rule| all.prepare(rule, None)).collect();
+        let mut total: usize = baseline.iter().map(|it| it.rule.directions.len()).sum();
         for municipality in &policy.municipalities {
             for direction in Direction::ALL {
                 let own = match direction {
                     Direction::Egress => &municipality.egress,
                     Direction::Ingress => &municipality.ingress,
                 };
-                let mut rules = baseline.clone();
-                rules.extend(own.rules.iter().map(|rule| all.prepare(rule, Some(&municipality.id))));
-                rules.retain(|it| it.rule.directions.contains(&direction));
-                all.book(BookRules { rules, default: own.default })?;
+                let holds = |it: &Prepared<'_>| it.rule.directions.contains(&direction);
+                let mut rules: Vec<_> = baseline.iter().filter(|it| holds(it)).cloned().collect();
+                let baseline = rules.len();
+                rules.extend(own.rules.iter().map(|rule| all.prepare(rule, Some(&municipality.id))).filter(holds));
+                limit("rules", total + rules.len() - baseline, RULES, |at| rules.get(at + baseline - total))?;
+                total += rules.len() - baseline;
+                let what = "rules of one municipality in one direction, the baseline included";
+                limit(what, rules.len(), RULEBOOK_RULES, |at| rules.get(at))?;
+                all.books.push(BookRules { length: Length::of(rules.len()), rules, baseline, default: own.default });
             }
         }
-        capacity::fits(
-            "rules, the baseline counted once a rulebook",
-            all.books.iter().map(|it| it.rules.len()).sum(),
-            RULES,
-        )?;
+        all.number_uses()?;
         Ok(all)
     }
 
@@ -145,109 +216,124 @@ impl<'a> Rulebooks<'a> {
         };
         let (from, to) = (prefixes(&rule.from), prefixes(&rule.to));
         let lists = [from, to, rule.services.as_deref().map(|list| vec![self.services.number(list)])];
-        self.prefix_uses.resize_with(self.prefixes.lists.len(), Vec::new);
-        self.service_uses.resize_with(self.services.lists.len(), Vec::new);
         Prepared { rule, number: self.docs.len() as u32, baseline: municipality.is_none(), lists }
     }
 
-    fn book(&mut self, book: BookRules<'a>) -> Result<(), CapacityError> {
-        let room = RULEBOOK_WORDS as usize * 64;
-        if let Some(misfit) = book.rules.get(room) {
-            return Err(CapacityError {
-                what: "rules of one municipality in one direction, the baseline included",
-                needed: book.rules.len() as u64,
-                limit: room as u64,
-                location: Some(misfit.rule.location.clone()),
-            });
-        }
-        for dimension in Dimension::ALL {
-            let mut rows = Rows::new(book.rules.len().div_ceil(64));
-            for (bit, rule) in (0..).zip(&book.rules) {
-                let uses = match dimension {
-                    Dimension::Service => &mut self.service_uses,
-                    _ => &mut self.prefix_uses,
-                };
-                match &rule.lists[dimension as usize] {
-                    Some(lists) => lists
-                        .iter()
-                        .for_each(|&list| uses[list as usize].push(Use { rows: self.rows.len() as u32, bit })),
-                    None => set(&mut rows.rows, bit),
+    /// Notes who uses which list, and makes the base rows of who uses none.
+    fn number_uses(&mut self) -> Result<(), CapacityError> {
+        let (mut prefixes, mut services) = (Vec::new(), Vec::new());
+        for (number, book) in (0..).zip(&self.books) {
+            for (dimension, at) in Dimension::ALL.into_iter().zip(0..) {
+                let place = Place(number * 3 + at);
+                let uses = if dimension == Dimension::Service { &mut services } else { &mut prefixes };
+                let mut everybody = Vec::new();
+                for (bit, rule) in (0..).zip(&book.rules) {
+                    match &rule.lists[dimension as usize] {
+                        Some(lists) => uses.extend(lists.iter().map(|&list| (list, Use { place, bit }))),
+                        None => everybody.push(bit),
+                    }
                 }
+                let empty = self.rows.empty(book.length)?;
+                self.bases.push(self.rows.changed(book.length, empty, everybody, |word, bit| word | bit)?);
             }
-            rows.remember_first();
-            self.rows.push(rows);
         }
-        self.books.push(book);
+        self.prefix_uses = Uses::new(self.prefixes.lists.len(), &prefixes);
+        self.service_uses = Uses::new(self.services.lists.len(), &services);
         Ok(())
     }
 
-    /// The uses of a list of prefixes, for [`Self::number_rows`].
+    /// Number of rulebooks.
+    pub fn books(&self) -> usize {
+        self.books.len()
+    }
+
+    /// The row of a class in no list.
+    pub fn base(&self, place: Place) -> u32 {
+        self.bases[place.0 as usize]
+    }
+
+    /// The uses of a list of prefixes, in order.
     pub fn prefix_uses(&self, list: u32) -> &[Use] {
-        &self.prefix_uses[list as usize]
+        self.prefix_uses.of(list)
     }
 
-    /// The uses of a list of services, for [`Self::number_rows`].
+    /// The uses of a list of services, in order.
     pub fn service_uses(&self, list: u32) -> &[Use] {
-        &self.service_uses[list as usize]
+        self.service_uses.of(list)
     }
 
-    /// Numbers the rows of a class that is in the lists with these uses, wherever that may be another than row 0.
+    /// Where the first rule stands that uses a list of prefixes.
+    pub fn first_use(&self, list: u32) -> Option<Location> {
+        self.prefix_uses(list).first().map(|it| self.location(it))
+    }
+
+    /// Where the rule of a use stands.
+    pub fn location(&self, it: &Use) -> Location {
+        self.books[it.place.book()].rules[it.bit as usize].rule.location.clone()
+    }
+
+    /// A row with the bits of these uses changed; all are of one place, in ascending order. `change` makes a word from
+    /// what it was and a bit.
     ///
     /// # Errors
-    /// A dimension of a rulebook has more rows than a row number can tell apart.
-    pub fn number_rows(
-        &mut self,
-        uses: &mut [Use],
-        mut number: impl FnMut(Book, Dimension, u16),
-    ) -> Result<(), CapacityError> {
-        uses.sort_unstable();
-        for uses in uses.chunk_by(|a, b| a.rows == b.rows) {
-            let rows = uses[0].rows as usize;
-            let row = self.rows[rows].number(uses.iter().map(|it| it.bit))?;
-            let direction = Direction::ALL[rows / 3 % 2];
-            number(Book { municipality: rows / 6, direction }, Dimension::ALL[rows % 3], row);
+    /// The row is new, and there is no room.
+    pub fn changed(&mut self, row: u32, uses: &[Use], change: fn(u64, u64) -> u64) -> Result<u32, CapacityError> {
+        let Some(first) = uses.first() else { return Ok(row) };
+        let length = self.books[first.place.book()].length;
+        let changed = self.rows.changed(length, row, uses.iter().map(|it| it.bit), change);
+        changed.map_err(|error| CapacityError { location: Some(self.location(first)), ..error })
+    }
+
+    /// Lays out `ROWS`, `CHUNKS` and `RULES`, once every class has its rows. The rulebooks are by municipality and
+    /// direction; their service views are the caller's to place.
+    pub fn lay_out(self) -> Layout {
+        let entry = |it: &Prepared<'_>| RuleEntry {
+            rule: it.number,
+            action: action_number(it.rule.action),
+            baseline: u16::from(it.baseline),
+        };
+        let mut rules = Vec::new();
+        let mut baselines = [0, 0];
+        for (begins, book) in baselines.iter_mut().zip(&self.books) {
+            *begins = rules.len() as u32;
+            rules.extend(book.rules[..book.baseline].iter().map(entry));
         }
-        Ok(())
-    }
-
-    /// Lays out `ROWS` and `RULES`, once every class has its rows. The rulebooks are by municipality and direction;
-    /// their service views are the caller's to place.
-    ///
-    /// # Errors
-    /// There are more words than `ROWS` holds.
-    pub fn lay_out(self) -> Result<Layout, CapacityError> {
-        let words = self.rows.iter().map(|it| it.rows.len()).sum();
-        capacity::fits("words of rule rows", words, ROW_WORDS)?;
-        let mut layout = Layout { rulebooks: Vec::new(), rows: Vec::with_capacity(words), rules: Vec::new() };
-        for (book, rows) in self.books.iter().zip(self.rows.chunks_exact(3)) {
-            let mut place = |dimension: Dimension| {
-                let start = layout.rows.len() as u32;
-                layout.rows.extend_from_slice(&rows[dimension as usize].rows);
-                start
-            };
-            layout.rulebooks.push(Rulebook {
-                words: rows[0].words as u32,
-                source_rows: place(Dimension::Source),
-                destination_rows: place(Dimension::Destination),
-                service_rows: place(Dimension::Service),
+        let books = self.books.iter().zip(baselines.into_iter().cycle());
+        let rulebooks = books.map(|(book, baseline_rules)| {
+            let own_rules = rules.len() as u32;
+            rules.extend(book.rules[book.baseline..].iter().map(entry));
+            Rulebook {
+                summaries: book.length.summaries as u32,
                 service_views: 0,
-                rules: layout.rules.len() as u32,
+                baseline: book.baseline as u32,
+                baseline_rules,
+                own_rules,
                 default_action: u32::from(action_number(book.default)),
-            });
-            layout.rules.extend(book.rules.iter().map(|it| RuleEntry {
-                rule: it.number,
-                action: action_number(it.rule.action),
-                baseline: u16::from(it.baseline),
-            }));
-        }
-        Ok(layout)
+            }
+        });
+        Layout { rulebooks: rulebooks.collect(), rows: self.rows.records.items, chunks: self.rows.chunks.items, rules }
     }
 }
 
-/// Rulebooks, `ROWS` and `RULES`.
+/// Refuses more than `limit` rules, with the place of the first that does not fit.
+fn limit<'a, 'b: 'a>(
+    what: &'static str,
+    needed: usize,
+    limit: u32,
+    rule: impl FnOnce(usize) -> Option<&'a Prepared<'b>>,
+) -> Result<(), CapacityError> {
+    if needed <= limit as usize {
+        return Ok(());
+    }
+    let location = rule(limit as usize).map(|it| it.rule.location.clone());
+    Err(CapacityError { what, needed: needed as u64, limit: limit.into(), location })
+}
+
+/// Rulebooks, `ROWS`, `CHUNKS` and `RULES`.
 pub(crate) struct Layout {
     pub rulebooks: Vec<Rulebook>,
     pub rows: Vec<u64>,
+    pub chunks: Vec<u64>,
     pub rules: Vec<RuleEntry>,
 }
 
@@ -257,44 +343,4 @@ fn action_number(says: Action) -> u16 {
         Action::Allow => action::ALLOW,
         Action::Inspect => action::INSPECT,
     }
-}
-
-/// The distinct rows of one dimension of one rulebook.
-struct Rows {
-    words: usize,
-    rows: Vec<u64>,
-    numbers: HashMap<Box<[u64]>, u16>,
-}
-
-impl Rows {
-    /// With an empty row 0.
-    fn new(words: usize) -> Self {
-        Self { words, rows: vec![0; words], numbers: HashMap::new() }
-    }
-
-    fn remember_first(&mut self) {
-        self.numbers.insert(self.rows.as_slice().into(), 0);
-    }
-
-    /// The number of row 0 with these bits added.
-    fn number(&mut self, bits: impl Iterator<Item = u32>) -> Result<u16, CapacityError> {
-        let mut row: Box<[u64]> = self.rows[..self.words].into();
-        bits.for_each(|bit| set(&mut row, bit));
-        if let Some(&number) = self.numbers.get(&row) {
-            return Ok(number);
-        }
-        let number = u16::try_from(self.numbers.len()).map_err(|_| CapacityError {
-            what: "combinations of rules that an address or service can satisfy in one municipality and direction",
-            needed: self.numbers.len() as u64 + 1,
-            limit: 1 << 16,
-            location: None,
-        })?;
-        self.rows.extend_from_slice(&row);
-        self.numbers.insert(row, number);
-        Ok(number)
-    }
-}
-
-fn set(row: &mut [u64], bit: u32) {
-    row[bit as usize / 64] |= 1 << (bit % 64);
 }

@@ -1,126 +1,184 @@
-//! Protocols and destination ports → service classes: what every rule of the prefecture treats alike is one class.
+//! Protocols and destination ports → service classes: what every rulebook treats alike is one class.
+//!
+//! One sweep upwards over the ports of a protocol: where a list begins or ends, the rows of the rulebooks that use it
+//! change, and the rows of all rulebooks together are the class. The cost is that of the changes, however many lists
+//! lie over a port.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use abi::limits::{SERVICE_CLASSES, SERVICE_VIEWS};
 use abi::tables::{SERVICES, service_index};
 
 use crate::checked::Service;
+use crate::compile::CapacityError;
+use crate::pool::Pool;
+use crate::rulebook::{Place, Rulebooks, Use};
 
-/// `SERVICES`, and what each class is in.
+/// `SERVICES`, and what each class is in each rulebook.
 pub(crate) struct Services {
     /// Service class by [`service_index`].
     pub table: Vec<u32>,
-    /// By class: the lists that contain it, ascending. Class 0 is in none.
-    pub members: Vec<Vec<u32>>,
+    /// `SERVICE_VIEWS`.
+    pub views: Vec<u32>,
+    /// By rulebook: where its view of service class 0 is. Rulebooks with the same views share them.
+    pub places: Vec<u32>,
 }
 
-/// A list and the ports it asks for.
-type Use = (u32, (u16, u16));
+/// A list begins to cover a port, or ceases to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Change {
+    /// 65,536 for the end of the last port.
+    port: u32,
+    list: u32,
+    by: i32,
+}
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
 /// Classes of all lists of services.
-pub(crate) fn services(lists: &[&[Service]]) -> Services {
-    let mut interner =
-        Interner { table: vec![0; SERVICES as usize], numbers: HashMap::from([(Vec::new(), 0)]), next: 1 };
-    let mut by_protocol: BTreeMap<u8, Vec<Use>> = BTreeMap::new();
-    for (list, services) in (0..).zip(lists) {
+///
+/// # Errors
+/// There are more classes, rows or views than the tables hold.
+pub(crate) fn services(rulebooks: &mut Rulebooks<'_>) -> Result<Services, CapacityError> {
+    let mut by_protocol: BTreeMap<u8, Vec<Change>> = BTreeMap::new();
+    for (list, services) in (0..).zip(&rulebooks.services.lists) {
         for service in *services {
-            let ports = service.ports.unwrap_or((0, u16::MAX));
-            by_protocol.entry(service.protocol).or_default().push((list, ports));
+            let (first, last) = match service {
+                Service { protocol: TCP | UDP, ports } => ports.unwrap_or((0, u16::MAX)),
+                _ => (0, u16::MAX),
+            };
+            let changes = by_protocol.entry(service.protocol).or_default();
+            changes.push(Change { port: u32::from(first), list, by: 1 });
+            changes.push(Change { port: u32::from(last) + 1, list, by: -1 });
         }
     }
-    for (protocol, uses) in by_protocol {
-        match protocol {
-            TCP | UDP => interner.ports(protocol, &uses),
-            _ => interner.whole(protocol, &uses),
-        }
+    let books = rulebooks.books();
+    let mut sweep = Sweep {
+        open: vec![0; rulebooks.services.lists.len()],
+        rows: (0..books).map(|book| rulebooks.base(Place::of_services(book))).collect(),
+        classes: Pool::new("rows of service classes, by rulebook", u32::MAX),
+        table: vec![0; SERVICES as usize],
+        rulebooks,
+    };
+    sweep.class(None)?;
+    for (protocol, changes) in by_protocol {
+        sweep.protocol(protocol, changes)?;
     }
-    let mut members = vec![Vec::new(); interner.numbers.len()];
-    for (lists, class) in interner.numbers {
-        members[class as usize] = lists;
-    }
-    Services { table: interner.table, members }
+    let classes = sweep.classes.items;
+    let mut views = Pool::new("service views (service classes times different rulebooks)", SERVICE_VIEWS);
+    let places = (0..books).map(|book| {
+        let column: Vec<u32> = classes.iter().skip(book).step_by(books).copied().collect();
+        views.intern(&column)
+    });
+    let places = places.collect::<Result<_, _>>()?;
+    Ok(Services { table: sweep.table, views: views.items, places })
 }
 
-struct Interner {
+struct Sweep<'r, 'a> {
+    rulebooks: &'r mut Rulebooks<'a>,
+    /// By list: how many of its services cover the port in hand. A list may cover one several times over.
+    open: Vec<i32>,
+    /// By rulebook: the row of the port in hand.
+    rows: Vec<u32>,
+    /// By class: the rows of all rulebooks.
+    classes: Pool<u32>,
     table: Vec<u32>,
-    numbers: HashMap<Vec<u32>, u32>,
-    next: u32,
 }
 
-impl Interner {
-    fn class(&mut self, lists: Vec<u32>) -> u32 {
-        let class = *self.numbers.entry(lists).or_insert(self.next);
-        self.next = self.next.max(class + 1);
-        class
-    }
-
-    fn whole(&mut self, protocol: u8, uses: &[Use]) {
-        let mut lists: Vec<u32> = uses.iter().map(|&(list, _)| list).collect();
-        lists.dedup();
-        self.table[service_index(protocol, 0) as usize] = self.class(lists);
-    }
-
-    /// Sweeps the ports upwards. A list may cover a port several times over, hence the counts.
-    fn ports(&mut self, protocol: u8, uses: &[Use]) {
-        let mut changes: BTreeMap<u32, Vec<(u32, i32)>> = BTreeMap::new();
-        for &(list, (first, last)) in uses {
-            changes.entry(u32::from(first)).or_default().push((list, 1));
-            changes.entry(u32::from(last) + 1).or_default().push((list, -1));
-        }
+impl Sweep<'_, '_> {
+    fn protocol(&mut self, protocol: u8, mut changes: Vec<Change>) -> Result<(), CapacityError> {
+        changes.sort_unstable();
+        let size = if matches!(protocol, TCP | UDP) { 1 << 16 } else { 1 };
         let region = service_index(protocol, 0) as usize;
-        let mut open: BTreeMap<u32, i32> = BTreeMap::new();
-        let mut from = 0;
-        for (port, changes) in changes {
-            let class = self.class(open.keys().copied().collect());
-            self.table[region + from..region + port as usize].fill(class);
-            from = port as usize;
-            for (list, change) in changes {
-                let count = open.entry(list).or_default();
-                *count += change;
-                if *count == 0 {
-                    open.remove(&list);
+        let mut uses = Vec::new();
+        let mut ports = changes.chunk_by(|a, b| a.port == b.port).peekable();
+        while let Some(changes) = ports.next() {
+            uses.clear();
+            for changes in changes.chunk_by(|a, b| a.list == b.list) {
+                let list = changes[0].list;
+                let open = &mut self.open[list as usize];
+                let before = *open > 0;
+                *open += changes.iter().map(|change| change.by).sum::<i32>();
+                if before != (*open > 0) {
+                    uses.extend_from_slice(self.rulebooks.service_uses(list));
                 }
             }
+            uses.sort_unstable();
+            for uses in uses.chunk_by(|a, b| a.place == b.place) {
+                let row = &mut self.rows[uses[0].place.book()];
+                *row = self.rulebooks.changed(*row, uses, |word, bit| word ^ bit)?;
+            }
+            let from = (changes[0].port as usize).min(size);
+            let to = ports.peek().map_or(size, |next| size.min(next[0].port as usize));
+            if from < to {
+                let class = self.class(uses.first())?;
+                self.table[region + from..region + to].fill(class);
+            }
         }
+        Ok(())
+    }
+
+    /// The class of the rows in hand, which a use brought about.
+    fn class(&mut self, it: Option<&Use>) -> Result<u32, CapacityError> {
+        let class = self.classes.intern(&self.rows)?.checked_div(self.rows.len() as u32).unwrap_or(0);
+        if class < SERVICE_CLASSES {
+            return Ok(class);
+        }
+        let (needed, limit) = (u64::from(class) + 1, u64::from(SERVICE_CLASSES));
+        let location = it.map(|it| self.rulebooks.location(it));
+        Err(CapacityError { what: "service classes", needed, limit, location })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use abi::Direction;
 
-    fn tcp(first: u16, last: u16) -> Service {
-        Service { protocol: TCP, ports: Some((first, last)) }
-    }
+    use super::*;
+    use crate::checked::{Action, Rule};
+    use crate::compile::fixture::{municipality, prefecture, rule, tcp};
 
     #[test]
     fn ports_fall_into_the_lists_that_cover_them() {
         let any = Service { protocol: TCP, ports: None };
         let icmp = Service { protocol: 1, ports: None };
-        let lists: [&[Service]; 4] = [
-            &[tcp(80, 80), tcp(80, 443)],
-            &[tcp(443, 65_535), icmp],
-            &[any],
-            &[Service { protocol: UDP, ..tcp(0, 53) }],
+        let lists = [
+            vec![tcp(80, 80), tcp(80, 443)],
+            vec![tcp(443, 65_535), icmp],
+            vec![any],
+            vec![Service { protocol: UDP, ..tcp(0, 53) }],
         ];
-        let services = services(&lists);
-        let members =
-            |protocol, port| &services.members[services.table[service_index(protocol, port) as usize] as usize];
-        assert_eq!(members(TCP, 0), &[2]);
-        assert_eq!(members(TCP, 79), &[2]);
-        assert_eq!(members(TCP, 80), &[0, 2]);
-        assert_eq!(members(TCP, 442), &[0, 2]);
-        assert_eq!(members(TCP, 443), &[0, 1, 2]);
-        assert_eq!(members(TCP, 444), &[1, 2]);
-        assert_eq!(members(TCP, 65_535), &[1, 2]);
-        assert_eq!(members(UDP, 0), &[3]);
-        assert_eq!(members(UDP, 53), &[3]);
-        assert!(members(UDP, 54).is_empty());
-        assert_eq!(members(1, 0), &[1]);
-        assert!(members(47, 0).is_empty());
-        assert_eq!(services.members.len(), 7);
+        let mut natori = municipality("natori", 102);
+        natori.egress.rules =
+            lists.map(|list| Rule { services: Some(list), ..rule("rule", Action::Allow) }).into_iter().collect();
+        natori.egress.rules.iter_mut().for_each(|it| it.directions = vec![Direction::Egress]);
+        let policy = prefecture(vec![natori, municipality("sendai", 101)]);
+        let mut rulebooks = Rulebooks::collect(&policy).expect("room");
+        let services = services(&mut rulebooks).expect("room");
+        let layout = rulebooks.lay_out();
+        // The lists are the rules, and bits in the only chunk of their rows.
+        let members = |protocol, port| {
+            let class = services.table[service_index(protocol, port) as usize];
+            let row = services.views[(services.places[0] + class) as usize] as usize;
+            let chunk = layout.rows[row + 1] as u32 as usize * abi::tables::ROW_CHUNK as usize;
+            let word = layout.chunks[chunk];
+            (0..64).filter(|bit| word >> bit & 1 == 1).collect::<Vec<u32>>()
+        };
+        assert_eq!(members(TCP, 0), [2]);
+        assert_eq!(members(TCP, 79), [2]);
+        assert_eq!(members(TCP, 80), [0, 2]);
+        assert_eq!(members(TCP, 442), [0, 2]);
+        assert_eq!(members(TCP, 443), [0, 1, 2]);
+        assert_eq!(members(TCP, 444), [1, 2]);
+        assert_eq!(members(TCP, 65_535), [1, 2]);
+        assert_eq!(members(UDP, 0), [3]);
+        assert_eq!(members(UDP, 53), [3]);
+        assert_eq!(members(UDP, 54), []);
+        assert_eq!(members(1, 0), [1]);
+        assert_eq!(members(47, 0), []);
+        assert_eq!(services.table.iter().max(), Some(&6));
+        assert_eq!(services.places[1..], [7; 3], "the three rulebooks without rules share their views");
+        assert_eq!(services.views.len(), 14);
     }
 }

@@ -20,6 +20,7 @@ pub struct Tables {
     pub(crate) nodes: Vec<u32>,
     pub(crate) records: Vec<Record>,
     pub(crate) classes: Vec<Class>,
+    pub(crate) view_roots: Vec<u32>,
     pub(crate) views: Vec<View>,
     pub(crate) municipalities: Vec<Municipality>,
     pub(crate) attachments: Vec<Attachment>,
@@ -28,6 +29,7 @@ pub struct Tables {
     pub(crate) services: Vec<u32>,
     pub(crate) service_views: Vec<u32>,
     pub(crate) rows: Vec<u64>,
+    pub(crate) chunks: Vec<u64>,
     pub(crate) rules: Vec<RuleEntry>,
     pub(crate) pool_addresses: Vec<u32>,
 }
@@ -50,6 +52,7 @@ impl Tables {
             image("NODES", &self.nodes),
             image("RECORDS", &self.records),
             image("CLASSES", &self.classes),
+            image("VIEW_ROOTS", &self.view_roots),
             image("VIEWS", &self.views),
             image("MUNICIPALITIES", &self.municipalities),
             image("ATTACHMENTS", &self.attachments),
@@ -58,6 +61,7 @@ impl Tables {
             image("SERVICES", &self.services),
             image("SERVICE_VIEWS", &self.service_views),
             image("ROWS", &self.rows),
+            image("CHUNKS", &self.chunks),
             image("RULES", &self.rules),
             image("POOL_ADDRESSES", &self.pool_addresses),
         ]

@@ -10,20 +10,27 @@ pub const VLANS: u32 = 4096;
 pub const QINQ_BLOCKS: u32 = 64;
 /// Attachments (port and VLAN of a municipality); number 0 means "none".
 pub const ATTACHMENTS: u32 = 4096;
-/// Address classes of one generation.
-pub const CLASSES: u32 = 1 << 18;
-/// View entries of one generation: the sum over municipalities of the classes.
-pub const VIEWS: u32 = 1 << 20;
+/// Address classes of one generation: 60 municipalities with 10,000 prefixes of their own each, and as many again for
+/// what overlaps.
+pub const CLASSES: u32 = 1 << 20;
+/// Entries of `VIEW_ROOTS` in one generation: municipalities times blocks of classes.
+pub const VIEW_ROOTS: u32 = 1 << 22;
+/// Different blocks of views of one generation: where each class concerns one municipality, one for 64 classes.
+pub const VIEW_BLOCKS: u32 = 1 << 15;
 /// Service classes (protocol and destination port) of one generation.
 pub const SERVICE_CLASSES: u32 = 1 << 16;
-/// Entries of all service views of one generation.
-pub const SERVICE_VIEWS: u32 = 1 << 20;
-/// 64-bit words of all bit-vector rows of one generation.
-pub const ROW_WORDS: u32 = 1 << 22;
-/// Words of one row: 64 rules each, baseline included.
-pub const RULEBOOK_WORDS: u32 = 64;
-/// Rules of one generation, the baseline counted once a rulebook.
-pub const RULES: u32 = 1 << 18;
+/// Entries of all service views of one generation: 120 rulebooks times all 65,536 service classes, or 600 times 13,000.
+pub const SERVICE_VIEWS: u32 = 1 << 23;
+/// 64-bit words of all records of rule rows of one generation: 8 words for a row of 10,000 rules.
+pub const ROW_WORDS: u32 = 1 << 24;
+/// Different chunks of rule rows of one generation, 128 bytes each.
+pub const CHUNKS: u32 = 1 << 20;
+/// Summary words of one row: 64 * 64 rules each.
+pub const ROW_SUMMARIES: u32 = 4;
+/// Rules of one rulebook, baseline included.
+pub const RULEBOOK_RULES: u32 = ROW_SUMMARIES * 64 * 64;
+/// Rules of one generation, one that holds in both directions counted twice.
+pub const RULES: u32 = 1 << 21;
 /// First level of the IPv4 prefix table: one entry a /24.
 pub const V4_ROOT: u32 = 1 << 24;
 /// First level of the IPv6 prefix table for 2000::/3: one entry a /24.

@@ -1,6 +1,6 @@
 //! Layout of the policy tables. Each map holds two halves; `generation & 1` selects one. Index of entry `i`:
-//! `half * capacity + i`, capacities from [`crate::limits`] or, for `NODES` and `RECORDS`, the loader's
-//! `NODES_PER_HALF` and `RECORDS_PER_HALF`. The tables from addresses to classes are [`crate::prefixes`].
+//! `half * capacity + i`, capacities from [`crate::limits`] or, where the loader sizes a table, from its `…_PER_HALF`.
+//! The tables from addresses to classes are [`crate::prefixes`].
 
 use crate::plain;
 
@@ -30,20 +30,24 @@ pub mod class {
     pub const ESSENTIAL: u32 = 2;
 }
 
-/// Entry of `VIEWS`: an address class as one municipality sees it. Index: `Municipality::views + class`.
+/// Address classes in one block of `VIEWS`. Entry of `VIEW_ROOTS`: number of a block. Index: `Municipality::views +
+/// class / VIEW_BLOCK`. Municipalities that see a block of classes alike share its block of views.
+pub const VIEW_BLOCK: u32 = 64;
+
+/// Entry of `VIEWS`: an address class as one municipality sees it. Index: `block * VIEW_BLOCK + class % VIEW_BLOCK`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    /// Row for the address as source, by direction.
-    pub source_row: [u16; 2],
+    /// Row for the address as source, by direction: where its record begins in `ROWS`.
+    pub source_row: [u32; 2],
     /// Row for the address as destination, by direction.
-    pub destination_row: [u16; 2],
+    pub destination_row: [u32; 2],
     /// Bits of [`view`].
     pub flags: u32,
     /// Zero.
     pub reserved: u32,
 }
-plain!(View, 16);
+plain!(View, 24);
 
 /// Bits of [`View::flags`].
 pub mod view {
@@ -57,27 +61,32 @@ pub mod view {
     pub const PUBLISHED: u32 = 8;
 }
 
-/// The rules of one municipality in one direction, the baseline first. A rule matches where its bit is set in the
-/// source row, the destination row and the service row; the lowest such bit wins.
+/// Words of a chunk: [`ROW_CHUNK`] times 64 rules, 128 bytes.
+pub const ROW_CHUNK: u32 = 16;
+
+/// The rules of one municipality in one direction, the baseline first, one bit each. A rule matches where its bit is set
+/// in the source row, the destination row and the service row; the lowest such bit wins.
+///
+/// A row is a record in `ROWS`: [`Rulebook::summaries`] words with a bit for every word of the row that is not empty,
+/// then the numbers of the row's chunks in `CHUNKS`, two to a word, the lower half first. Word `w` of a row is word
+/// `w % ROW_CHUNK` of its chunk `w / ROW_CHUNK`. Chunk 0 is empty. Equal records and equal chunks are one.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rulebook {
-    /// Words in each row, at most [`crate::limits::RULEBOOK_WORDS`]; 0: there are no rules.
-    pub words: u32,
-    /// Word index in `ROWS` of source row 0; row `r` begins at `source_rows + r * words`.
-    pub source_rows: u32,
-    /// Likewise for destination rows.
-    pub destination_rows: u32,
-    /// Likewise for service rows.
-    pub service_rows: u32,
-    /// Index in `SERVICE_VIEWS` of service class 0; the entry is a service row number.
+    /// Summary words of each row, at most [`crate::limits::ROW_SUMMARIES`]; 0: there are no rules.
+    pub summaries: u32,
+    /// Index in `SERVICE_VIEWS` of service class 0; the entry says where a record begins in `ROWS`.
     pub service_views: u32,
-    /// Index in `RULES` of the rule of bit 0.
-    pub rules: u32,
+    /// Rules of the baseline: the bits below this.
+    pub baseline: u32,
+    /// Index in `RULES` of the rule of bit 0, of the baseline.
+    pub baseline_rules: u32,
+    /// Index in `RULES` of the municipality's first own rule, that of bit `baseline`.
+    pub own_rules: u32,
     /// [`action`] when no rule matches: `ALLOW` or `DENY`.
     pub default_action: u32,
 }
-plain!(Rulebook, 28);
+plain!(Rulebook, 24);
 
 /// Entry of `MUNICIPALITIES`, by municipality number.
 #[repr(C)]
@@ -85,7 +94,7 @@ plain!(Rulebook, 28);
 pub struct Municipality {
     /// By direction number.
     pub rulebooks: [Rulebook; 2],
-    /// Index in `VIEWS` of class 0.
+    /// Index in `VIEW_ROOTS` of the block of class 0.
     pub views: u32,
     /// Index in `POOL_ADDRESSES` of the first pool address.
     pub pool: u32,
@@ -96,7 +105,7 @@ pub struct Municipality {
     /// Attachment whose namespace routes packets inwards where no flow remembers the way; 0: none.
     pub attachment: u32,
 }
-plain!(Municipality, 76);
+plain!(Municipality, 68);
 
 /// Bits of [`Municipality::flags`].
 pub mod municipality {

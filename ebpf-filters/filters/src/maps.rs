@@ -48,12 +48,16 @@ pub static NODES: Array<Pair, { paired_halves(limits::NODES * limits::NODE_ENTRI
 /// Likewise where few classes meet, a cache line each; the loader sets the size with `RECORDS_PER_HALF`.
 #[btf_map]
 pub static RECORDS: Array<Record, { halves(limits::RECORDS) }, MMAP> = Array::new();
-/// What is true of an address class for everyone.
+/// What is true of an address class for everyone; the loader sets the size with `CLASSES_PER_HALF`.
 #[btf_map]
 pub static CLASSES: Array<Class, { halves(limits::CLASSES) }, MMAP> = Array::new();
-/// What is true of an address class for one municipality.
+/// By municipality and block of address classes: a block of `VIEWS`; the loader sets the size with
+/// `VIEW_ROOTS_PER_HALF`.
 #[btf_map]
-pub static VIEWS: Array<View, { halves(limits::VIEWS) }, MMAP> = Array::new();
+pub static VIEW_ROOTS: Array<Pair, { paired_halves(limits::VIEW_ROOTS) }, MMAP> = Array::new();
+/// What is true of an address class for one municipality, by block; the loader sets the size with `VIEWS_PER_HALF`.
+#[btf_map]
+pub static VIEWS: Array<View, { halves(limits::VIEW_BLOCKS * tables::VIEW_BLOCK) }, MMAP> = Array::new();
 /// By municipality number: where its views and rules are.
 #[btf_map]
 pub static MUNICIPALITIES: Array<Municipality, { halves(limits::MUNICIPALITIES) }, MMAP> = Array::new();
@@ -69,13 +73,17 @@ pub static INNER_VLANS: Array<Pair, { paired_halves(limits::QINQ_BLOCKS * limits
 /// Protocol and destination port to service class.
 #[btf_map]
 pub static SERVICES: Array<Pair, { paired_halves(tables::SERVICES) }, MMAP> = Array::new();
-/// Service class to row, by rulebook.
+/// Service class to row, by rulebook; the loader sets the size with `SERVICE_VIEWS_PER_HALF`.
 #[btf_map]
 pub static SERVICE_VIEWS: Array<Pair, { paired_halves(limits::SERVICE_VIEWS) }, MMAP> = Array::new();
-/// Bit-vector rows of all rulebooks, 32 MiB a half.
+/// Records of the rows of all rulebooks; the loader sets the size with `ROWS_PER_HALF`.
 #[btf_map]
 pub static ROWS: Array<u64, { halves(limits::ROW_WORDS) }, MMAP> = Array::new();
-/// What each rule says, in the order of each rulebook's bits.
+/// Chunks of rows, a word each, 128 bytes a chunk; the loader sets the size with `CHUNKS_PER_HALF`.
+#[btf_map]
+pub static CHUNKS: Array<u64, { halves(limits::CHUNKS * tables::ROW_CHUNK) }, MMAP> = Array::new();
+/// What each rule says: the baseline's by direction, then each rulebook's own in the order of their bits; the loader sets
+/// the size with `RULES_PER_HALF`.
 #[btf_map]
 pub static RULES: Array<RuleEntry, { halves(limits::RULES) }, MMAP> = Array::new();
 /// IPv4 addresses of all NAT pools, in network order.
@@ -134,6 +142,27 @@ pub static NODES_PER_HALF: Global<u32> = Global::new(limits::NODES);
 /// Records in one half of `RECORDS`.
 #[unsafe(no_mangle)]
 pub static RECORDS_PER_HALF: Global<u32> = Global::new(limits::RECORDS);
+/// Entries in one half of `CLASSES`.
+#[unsafe(no_mangle)]
+pub static CLASSES_PER_HALF: Global<u32> = Global::new(limits::CLASSES);
+/// Entries in one half of `VIEW_ROOTS`.
+#[unsafe(no_mangle)]
+pub static VIEW_ROOTS_PER_HALF: Global<u32> = Global::new(limits::VIEW_ROOTS);
+/// Views in one half of `VIEWS`.
+#[unsafe(no_mangle)]
+pub static VIEWS_PER_HALF: Global<u32> = Global::new(limits::VIEW_BLOCKS * tables::VIEW_BLOCK);
+/// Entries in one half of `SERVICE_VIEWS`.
+#[unsafe(no_mangle)]
+pub static SERVICE_VIEWS_PER_HALF: Global<u32> = Global::new(limits::SERVICE_VIEWS);
+/// Words in one half of `ROWS`.
+#[unsafe(no_mangle)]
+pub static ROWS_PER_HALF: Global<u32> = Global::new(limits::ROW_WORDS);
+/// Words in one half of `CHUNKS`.
+#[unsafe(no_mangle)]
+pub static CHUNKS_PER_HALF: Global<u32> = Global::new(limits::CHUNKS * tables::ROW_CHUNK);
+/// Rules in one half of `RULES`.
+#[unsafe(no_mangle)]
+pub static RULES_PER_HALF: Global<u32> = Global::new(limits::RULES);
 /// Buckets of `FLOWS`, a power of two, minus 1.
 #[unsafe(no_mangle)]
 pub static FLOW_MASK: Global<u32> = Global::new(limits::FLOW_BUCKETS - 1);

@@ -1,15 +1,16 @@
 //! Stage: the rules, for packets that begin a flow: the baseline, then the municipality's, first match, else the default.
 //!
 //! A rule is one bit in a row for the source's class, one for the destination's and one for the service's; the lowest bit
-//! set in all three is the first match. The cost grows with the words of a row, not with prefixes or ports.
+//! set in all three is the first match. Summaries of the rows say which words can have one, so the cost does not grow
+//! with the number of rules, prefixes or ports, but with the words in which all three have bits and none in common.
 
 use abi::flow::Flow;
-use abi::limits::{self, RULEBOOK_WORDS};
-use abi::tables::{Rulebook, action, service_index};
+use abi::limits::ROW_SUMMARIES;
+use abi::tables::{ROW_CHUNK, Rulebook, action, service_index};
 use abi::{Direction, Reason, Verdict};
 
 use crate::decision::{Decision, Stage, need};
-use crate::maps::{ROWS, RULES};
+use crate::maps::{CHUNKS, CHUNKS_PER_HALF, ROWS, ROWS_PER_HALF, RULES, RULES_PER_HALF};
 use crate::packet::{Packet, subprogram};
 use crate::tables;
 
@@ -88,25 +89,24 @@ fn first_match(question: &Question) -> Stage<Ruling> {
     let municipality = tables::municipality(half, question.municipality as u16)?;
     let ingress = question.direction == Direction::Ingress as u32;
     let book = if ingress { &municipality.rulebooks[1] } else { &municipality.rulebooks[0] };
-    let rows = rows(question, municipality.views, book, ingress)?;
-    let mut found = None;
-    for at in 0..RULEBOOK_WORDS {
-        if at >= book.words {
+    let mut search = search(question, municipality.views, book, ingress)?;
+    let mut found = NOTHING;
+    for at in 0..ROW_SUMMARIES {
+        if at >= book.summaries || found != NOTHING {
             break;
         }
-        let bits = row_word(half, rows[0], at)? & row_word(half, rows[1], at)? & row_word(half, rows[2], at)?;
-        if bits != 0 {
-            found = Some(at * 64 + lowest_bit(bits));
-            break;
-        }
+        found = match_summary(&mut search, at);
     }
-    let Some(bit) = found else {
+    if found == NOTHING {
         let allow = book.default_action == action::ALLOW as u32;
         let (verdict, reason) =
             if allow { (Verdict::Forward, Reason::DefaultAllow) } else { (Verdict::Drop, Reason::DefaultDeny) };
         return Stage::Continue(Ruling { decision: Decision::new(verdict, reason), rule: 0 });
-    };
-    let index = half.wrapping_mul(limits::RULES).wrapping_add(book.rules).wrapping_add(bit);
+    }
+    let own = found.wrapping_sub(book.baseline);
+    let index =
+        if found < book.baseline { book.baseline_rules.wrapping_add(found) } else { book.own_rules.wrapping_add(own) };
+    let index = half.wrapping_mul(RULES_PER_HALF.load()).wrapping_add(index);
     let entry = need(RULES.get(index))?;
     let reason = if entry.baseline != 0 { Reason::BaselineRule } else { Reason::Rule };
     let verdict = match entry.action {
@@ -117,25 +117,70 @@ fn first_match(question: &Question) -> Stage<Ruling> {
     Stage::Continue(Ruling { decision: Decision::new(verdict, reason), rule: entry.rule })
 }
 
-/// Where the source's, the destination's and the service's rows begin in the half's `ROWS`.
-#[inline(always)]
-fn rows(question: &Question, views: u32, book: &Rulebook, ingress: bool) -> Stage<[u32; 3]> {
-    let source = tables::view(question.half, views, question.source_class)?.source_row;
-    let destination = tables::view(question.half, views, question.destination_class)?.destination_row;
-    let service = tables::service_row(question.half, book.service_views, question.service);
-    let (source, destination) = if ingress { (source[1], destination[1]) } else { (source[0], destination[0]) };
-    let begin = |rows: u32, row: u32| rows.wrapping_add(row.wrapping_mul(book.words));
-    Stage::Continue([
-        begin(book.source_rows, source as u32),
-        begin(book.destination_rows, destination as u32),
-        begin(book.service_rows, service),
-    ])
+/// No rule: no row has this bit.
+const NOTHING: u32 = u32::MAX;
+
+/// What is looked for in the rows.
+#[repr(C)]
+struct Search {
+    /// Where the source's, the destination's and the service's records begin in `ROWS`, the half included.
+    records: [u32; 3],
+    summaries: u32,
+    /// Where the half begins in `CHUNKS`.
+    chunks: u32,
 }
 
 #[inline(always)]
-fn row_word(half: u32, row: u32, at: u32) -> Stage<u64> {
-    let index = half.wrapping_mul(limits::ROW_WORDS).wrapping_add(row).wrapping_add(at);
-    need(ROWS.get(index)).map_continue(|word| *word)
+fn search(question: &Question, views: u32, book: &Rulebook, ingress: bool) -> Stage<Search> {
+    let half = question.half;
+    let source = tables::view(half, views, question.source_class)?.source_row;
+    let destination = tables::view(half, views, question.destination_class)?.destination_row;
+    let service = tables::service_row(half, book.service_views, question.service);
+    let (source, destination) = if ingress { (source[1], destination[1]) } else { (source[0], destination[0]) };
+    let rows = half.wrapping_mul(ROWS_PER_HALF.load());
+    Stage::Continue(Search {
+        records: [rows.wrapping_add(source), rows.wrapping_add(destination), rows.wrapping_add(service)],
+        summaries: book.summaries,
+        chunks: half.wrapping_mul(CHUNKS_PER_HALF.load()),
+    })
+}
+
+/// The first rule among those of a summary word, or [`NOTHING`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn match_summary(search: *mut Search, at: u32) -> u32 {
+    subprogram(search, NOTHING, |search| {
+        let mut words =
+            row_word(search.records[0], at) & row_word(search.records[1], at) & row_word(search.records[2], at);
+        for _ in 0..64 {
+            if words == 0 {
+                break;
+            }
+            let word = at.wrapping_mul(64).wrapping_add(lowest_bit(words));
+            words &= words.wrapping_sub(1);
+            let bits = chunk_word(search, 0, word) & chunk_word(search, 1, word) & chunk_word(search, 2, word);
+            if bits != 0 {
+                return word.wrapping_mul(64).wrapping_add(lowest_bit(bits));
+            }
+        }
+        NOTHING
+    })
+}
+
+/// A word of a record; empty beyond the table's end.
+#[inline(always)]
+fn row_word(record: u32, at: u32) -> u64 {
+    ROWS.get(record.wrapping_add(at)).copied().unwrap_or(0)
+}
+
+/// A word of a row, by way of the record's number of its chunk; empty beyond the table's end.
+#[inline(always)]
+fn chunk_word(search: &Search, row: usize, word: u32) -> u64 {
+    let number = word / ROW_CHUNK;
+    let pair = row_word(search.records[row], search.summaries.wrapping_add(number / 2));
+    let chunk = (pair >> (number % 2 * 32)) as u32;
+    let index = chunk.wrapping_mul(ROW_CHUNK).wrapping_add(word % ROW_CHUNK);
+    CHUNKS.get(search.chunks.wrapping_add(index)).copied().unwrap_or(0)
 }
 
 /// Number of the lowest bit set, by halving: BPF has no instruction for it, and the compiler's own way is a table.

@@ -2,13 +2,14 @@
 
 use abi::limits;
 use abi::prefixes::{POINTER, Record, kind, kind_of, number_of, v4_root_index, v6_root_index};
-use abi::tables::{Class, Municipality, View};
+use abi::tables::{Class, Municipality, VIEW_BLOCK, View};
 use abi::{Address, prefixes, tables};
 
 use crate::decision::{Stage, need};
 use crate::maps::{
-    CLASSES, INNER_VLANS, MUNICIPALITIES, NODES, NODES_PER_HALF, POOL_ADDRESSES, RECORDS, RECORDS_PER_HALF, SERVICE_VIEWS, SERVICES, V4_ROOT,
-    V6_ROOT, VIEWS, VLANS, word,
+    CLASSES, CLASSES_PER_HALF, INNER_VLANS, MUNICIPALITIES, NODES, NODES_PER_HALF, POOL_ADDRESSES, RECORDS,
+    RECORDS_PER_HALF, SERVICE_VIEWS, SERVICE_VIEWS_PER_HALF, SERVICES, V4_ROOT, V6_ROOT, VIEW_ROOTS,
+    VIEW_ROOTS_PER_HALF, VIEWS, VIEWS_PER_HALF, VLANS, word,
 };
 
 /// The class of an address: the prefix tables' answer, by at most two steps for IPv4.
@@ -61,13 +62,15 @@ fn record(half: u32, pointer: u32) -> Option<&'static Record> {
 /// What is true of a class for everyone.
 #[inline(always)]
 pub fn class(half: u32, number: u32) -> Stage<&'static Class> {
-    need(CLASSES.get(half.wrapping_mul(limits::CLASSES).wrapping_add(number)))
+    need(CLASSES.get(half.wrapping_mul(CLASSES_PER_HALF.load()).wrapping_add(number)))
 }
 
 /// A class as the municipality whose views begin at `views` sees it.
 #[inline(always)]
 pub fn view(half: u32, views: u32, number: u32) -> Stage<&'static View> {
-    need(VIEWS.get(half.wrapping_mul(limits::VIEWS).wrapping_add(views).wrapping_add(number)))
+    let block = word(&VIEW_ROOTS, half, VIEW_ROOTS_PER_HALF.load(), views.wrapping_add(number / VIEW_BLOCK));
+    let index = block.wrapping_mul(VIEW_BLOCK).wrapping_add(number % VIEW_BLOCK);
+    need(VIEWS.get(half.wrapping_mul(VIEWS_PER_HALF.load()).wrapping_add(index)))
 }
 
 /// A municipality by its number.
@@ -94,7 +97,7 @@ pub fn inner_vlan(half: u32, block: u32, inner: u16) -> u32 {
 #[inline(always)]
 pub fn service_row(half: u32, views: u32, service: u32) -> u32 {
     let class = word(&SERVICES, half, tables::SERVICES, service);
-    word(&SERVICE_VIEWS, half, limits::SERVICE_VIEWS, views.wrapping_add(class))
+    word(&SERVICE_VIEWS, half, SERVICE_VIEWS_PER_HALF.load(), views.wrapping_add(class))
 }
 
 /// A NAT pool address in network order.

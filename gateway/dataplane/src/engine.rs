@@ -16,6 +16,7 @@ use aya::maps::{HashMap, MapData};
 use aya::programs::{TestRun, TestRunOptions, Xdp};
 use policy::CompiledPolicy;
 
+use crate::capacities::Capacities;
 use crate::error::Error;
 use crate::install::{Generation, Installed, Tables};
 use crate::load::{self, Globals};
@@ -33,30 +34,22 @@ const UNWRITTEN: u8 = 0xff;
 /// How large the tables are.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineSize {
-    /// Nodes of the prefix tables, 1 KiB each, twice.
-    pub nodes: u32,
-    /// Records of the prefix tables, 64 bytes each, twice.
-    pub records: u32,
+    /// Of the policy tables.
+    pub capacities: Capacities,
     /// Buckets of the flow table, 512 bytes each; a power of two.
     pub flow_buckets: u32,
 }
 
 impl Default for EngineSize {
     fn default() -> Self {
-        Self { nodes: 1 << 10, records: 1 << 14, flow_buckets: 1 << 14 }
+        Self { capacities: Capacities::small(), flow_buckets: 1 << 14 }
     }
 }
 
 impl EngineSize {
     /// Enough for this policy, and for others not much larger.
     pub fn fitting(policy: &CompiledPolicy) -> Self {
-        let images = policy.tables.images();
-        let room = |map: &str, size: usize, limit: u32| {
-            let bytes = images.iter().find(|image| image.map == map).map_or(0, |image| image.entries.len());
-            ((bytes / size + 1).next_power_of_two() as u32).clamp(64, limit)
-        };
-        let limits = (abi::limits::NODES, abi::limits::RECORDS);
-        Self { nodes: room("NODES", 1_024, limits.0), records: room("RECORDS", 64, limits.1), ..Self::default() }
+        Self { capacities: Capacities::fitting(policy), ..Self::default() }
     }
 }
 
@@ -85,8 +78,7 @@ impl Engine {
     pub fn new(size: EngineSize) -> Result<Self, Error> {
         let globals = Globals {
             replay: true,
-            nodes_per_half: size.nodes,
-            records_per_half: size.records,
+            capacities: size.capacities,
             flow_buckets: size.flow_buckets.next_power_of_two(),
             hash_seed: 0x6267_7331,
         };

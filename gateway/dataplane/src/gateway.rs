@@ -19,6 +19,7 @@ use aya::maps::MapData;
 use aya::programs::{SchedClassifier, Xdp};
 use policy::{CompiledPolicy, Numbering, Policy};
 
+use crate::capacities::Capacities;
 use crate::error::Error;
 use crate::events::Events;
 use crate::install::{Generation, Installed, Shape, Tables};
@@ -76,8 +77,7 @@ impl Gateway {
         let pinned = pins::inspect(&config.pins)?;
         let globals = Globals {
             replay: false,
-            nodes_per_half: pinned.map_or(abi::limits::NODES, |pinned| pinned.nodes_per_half),
-            records_per_half: pinned.map_or(abi::limits::RECORDS, |pinned| pinned.records_per_half),
+            capacities: pinned.map_or_else(Capacities::largest, |pinned| pinned.capacities),
             flow_buckets: pinned.map_or(config.flow_buckets, |pinned| pinned.flow_buckets),
             hash_seed: config.hash_seed,
         };

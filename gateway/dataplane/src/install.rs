@@ -14,12 +14,13 @@ use crate::load::{self, Mappable};
 use crate::mmap::{Mapping, wait_for_packets_in_flight};
 
 /// Maps that hold a policy, in two halves each.
-pub const POLICY_MAPS: [&str; 15] = [
+pub const POLICY_MAPS: [&str; 17] = [
     "V4_ROOT",
     "V6_ROOT",
     "NODES",
     "RECORDS",
     "CLASSES",
+    "VIEW_ROOTS",
     "VIEWS",
     "MUNICIPALITIES",
     "ATTACHMENTS",
@@ -28,6 +29,7 @@ pub const POLICY_MAPS: [&str; 15] = [
     "SERVICES",
     "SERVICE_VIEWS",
     "ROWS",
+    "CHUNKS",
     "RULES",
     "POOL_ADDRESSES",
 ];

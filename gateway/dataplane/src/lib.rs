@@ -3,6 +3,7 @@
 //! [`Gateway`] is the data path of a machine: pinned, attached to ports, surviving its daemon. [`Engine`] is the same
 //! program in a vacuum, for `replay` and for tests. Both get their policy from [`install`].
 
+pub mod capacities;
 pub mod clock;
 mod command;
 pub mod engine;
@@ -17,6 +18,7 @@ pub mod namespaces;
 pub mod object;
 pub mod readings;
 
+pub use capacities::Capacities;
 pub use engine::{Engine, EngineSize, Entry};
 pub use error::Error;
 pub use gateway::Gateway;

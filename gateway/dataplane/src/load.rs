@@ -10,6 +10,7 @@ use aya::{Ebpf, EbpfLoader};
 use abi::control::{CounterRow, EventLosses};
 use abi::ports::{Port, SlowPath, Trunk};
 
+use crate::capacities::Capacities;
 use crate::error::Error;
 use crate::mmap::{Mapping, Value, stride};
 
@@ -22,10 +23,8 @@ const OLDEST_KERNEL: aya::util::KernelVersion = aya::util::KernelVersion::new(6,
 pub struct Globals {
     /// Judge captured packets by their own clock.
     pub replay: bool,
-    /// Room for prefix-table nodes in each half.
-    pub nodes_per_half: u32,
-    /// Room for prefix-table records in each half.
-    pub records_per_half: u32,
+    /// Room in the policy tables.
+    pub capacities: Capacities,
     /// Buckets of the flow table, a power of two.
     pub flow_buckets: u32,
     /// Keeps strangers from choosing flows that collide.
@@ -41,14 +40,12 @@ pub fn load(globals: &Globals, pins: Option<&Path>) -> Result<Ebpf, Error> {
     let mut loader = EbpfLoader::new();
     loader
         .override_global("REPLAY", &replay, true)
-        .override_global("NODES_PER_HALF", &globals.nodes_per_half, true)
-        .override_global("RECORDS_PER_HALF", &globals.records_per_half, true)
         .override_global("FLOW_MASK", &flow_mask, true)
         .override_global("HASH_SEED", &globals.hash_seed, true)
-        .map_max_entries("FLOWS", globals.flow_buckets)
-        // Two halves of entries of 4 bytes, two in each value.
-        .map_max_entries("NODES", globals.nodes_per_half * abi::limits::NODE_ENTRIES)
-        .map_max_entries("RECORDS", 2 * globals.records_per_half);
+        .map_max_entries("FLOWS", globals.flow_buckets);
+    for (table, per_half) in globals.capacities.tables() {
+        loader.override_global(table.global, per_half, true).map_max_entries(table.map, table.values(*per_half));
+    }
     for (name, path) in &paths {
         if let Some(path) = path {
             loader.map_pin_path(name, path.as_path());
@@ -58,8 +55,9 @@ pub fn load(globals: &Globals, pins: Option<&Path>) -> Result<Ebpf, Error> {
 }
 
 /// Every map of the object.
-pub const MAPS: [&str; 28] = [
+pub const MAPS: [&str; 30] = [
     "ATTACHMENTS",
+    "CHUNKS",
     "CLASSES",
     "CONTROL",
     "COUNTERS",
@@ -86,6 +84,7 @@ pub const MAPS: [&str; 28] = [
     "V4_ROOT",
     "V6_ROOT",
     "VIEWS",
+    "VIEW_ROOTS",
     "VLANS",
 ];
 

@@ -4,6 +4,7 @@
 
 use abi::ports::{ROLE_ACCESS, ROLE_UPLINK};
 use abi::{Direction, Reason, Verdict};
+use dataplane::Capacities;
 use dataplane::engine::{Engine, EngineSize, Entry};
 use policy::{CompiledPolicy, Numbering, Source};
 
@@ -104,7 +105,9 @@ fn frames_of_any_length_are_judged() {
 #[test]
 fn a_policy_larger_than_the_tables_is_refused_and_changes_nothing() {
     let policy = compiled("deny");
-    let mut engine = Engine::new(EngineSize { records: 1, ..EngineSize::default() }).unwrap();
+    let mut engine =
+        Engine::new(EngineSize { capacities: Capacities::small().with("RECORDS", 1), ..EngineSize::default() })
+            .unwrap();
     let error = engine.install(&policy, 1).unwrap_err().to_string();
     assert!(error.contains("table `RECORDS`"), "{error}");
     assert_eq!(engine.control().generation, 0);

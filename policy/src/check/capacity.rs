@@ -11,7 +11,7 @@ use crate::diagnostic::{Problem, Report, Span};
 use crate::parse::raw::RawPolicy;
 
 /// Rules of one rulebook, baseline included.
-const RULEBOOK: usize = 64 * limits::RULEBOOK_WORDS as usize;
+const RULEBOOK: usize = limits::RULEBOOK_RULES as usize;
 
 pub(crate) fn check(raw: &RawPolicy, baseline: &[ResolvedRule<'_>], towns: &[Town<'_>], report: &mut Report<'_>) {
     let Some(prefecture) = &raw.prefecture else { return };

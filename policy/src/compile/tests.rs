@@ -113,7 +113,7 @@ fn a_rule_without_addresses_matches_both_families_and_an_empty_list_nobody() {
 }
 
 #[test]
-fn baseline_rules_stand_once_in_rules_and_in_every_rulebook() {
+fn baseline_rules_stand_once_a_direction_and_hold_in_every_rulebook() {
     let mut policy = prefecture(vec![municipality("natori", 102), municipality("sendai", 101)]);
     policy.baseline =
         vec![rule("both", Action::Deny), Rule { directions: vec![Direction::Ingress], ..rule("in", Action::Allow) }];
@@ -122,7 +122,9 @@ fn baseline_rules_stand_once_in_rules_and_in_every_rulebook() {
     let names: Vec<_> = compiled.rules.iter().map(|it| (it.municipality.as_deref(), it.name.as_str())).collect();
     assert_eq!(names, [(None, "both"), (None, "in"), (Some("sendai"), "own")]);
     let numbers: Vec<_> = compiled.tables.rules.iter().map(|it| (it.rule, it.baseline)).collect();
-    assert_eq!(numbers, [(1, 1), (1, 1), (2, 1), (1, 1), (3, 0), (1, 1), (2, 1)]);
+    assert_eq!(numbers, [(1, 1), (1, 1), (2, 1), (3, 0)], "egress baseline, ingress baseline, then each one's own");
+    let book = compiled.tables.municipality(2).rulebooks[0];
+    assert_eq!((book.baseline, book.baseline_rules, book.own_rules), (1, 0, 3));
 }
 
 #[test]
@@ -209,13 +211,13 @@ fn images_have_the_stride_of_bpf_arrays() {
     assert!(images.iter().all(|it| it.map.len() <= 15 && it.entries.len() % 8 == 0));
     assert_eq!(length("V4_ROOT"), Some(64 << 20));
     assert_eq!(length("V6_ROOT"), Some((8 << 20) + (256 << 10)));
-    assert_eq!(length("MUNICIPALITIES"), Some(512 * 80));
+    assert_eq!(length("MUNICIPALITIES"), Some(512 * 72));
     assert_eq!(length("VLANS"), Some(16 * 4096 * 4));
     assert_eq!(length("INNER_VLANS"), Some(0));
     let municipalities = images.iter().find(|it| it.map == "MUNICIPALITIES").expect("an image");
-    // Municipality 1, egress rulebook, `words`; then the padding.
-    assert_eq!(municipalities.entries[80..84], 1_u32.to_ne_bytes());
-    assert_eq!(municipalities.entries[156..160], [0; 4]);
+    // Municipality 1, egress rulebook, `summaries`; then the padding.
+    assert_eq!(municipalities.entries[72..76], 1_u32.to_ne_bytes());
+    assert_eq!(municipalities.entries[140..144], [0; 4]);
 }
 
 #[test]
@@ -254,14 +256,14 @@ fn a_million_single_addresses_share_their_nodes() {
 fn too_many_rules_are_refused_where_they_stand() {
     let mut policy = prefecture(vec![municipality("sendai", 101)]);
     policy.baseline = vec![rule("base", Action::Deny)];
-    let rules = (1..=4_100).map(|n| Rule { location: fixture::at("rules", n), ..rule(&n.to_string(), Action::Deny) });
+    let rules = (1..=16_400).map(|n| Rule { location: fixture::at("rules", n), ..rule(&n.to_string(), Action::Deny) });
     policy.municipalities[0].egress.rules = rules.collect();
     let error = compile(&policy, &Numbering::default()).expect_err("does not fit");
-    assert_eq!((error.needed, error.limit), (4_101, 4_096));
-    assert_eq!(error.location, Some(fixture::at("rules", 4_096)));
-    policy.municipalities[0].egress.rules.truncate(4_095);
+    assert_eq!((error.needed, error.limit), (16_401, 16_384));
+    assert_eq!(error.location, Some(fixture::at("rules", 16_384)));
+    policy.municipalities[0].egress.rules.truncate(16_383);
     let compiled = compiled(&policy);
-    assert_eq!(compiled.tables.municipality(1).rulebooks[0].words, limits::RULEBOOK_WORDS);
+    assert_eq!(compiled.tables.municipality(1).rulebooks[0].summaries, limits::ROW_SUMMARIES);
     assert!(compiled.tables.v4_root.iter().all(|&entry| entry & POINTER != 0 || entry < 100));
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use abi::Direction;
 use abi::limits::NODE_ENTRIES;
 use abi::prefixes::{self, POINTER, kind, kind_of, number_of, v4_root_index, v6_root_index};
-use abi::tables::{Class, Municipality, QINQ, RuleEntry, Rulebook, View, service_index};
+use abi::tables::{Class, Municipality, QINQ, ROW_CHUNK, RuleEntry, Rulebook, VIEW_BLOCK, View, service_index};
 
 use super::Tables;
 use crate::classes::left_aligned;
@@ -36,7 +36,8 @@ impl Tables {
 
     /// What a municipality sees in a class.
     pub fn view(&self, municipality: u16, class: u32) -> View {
-        self.views[(self.municipality(municipality).views + class) as usize]
+        let block = self.view_roots[(self.municipality(municipality).views + class / VIEW_BLOCK) as usize];
+        self.views[(block * VIEW_BLOCK + class % VIEW_BLOCK) as usize]
     }
 
     /// A municipality, by number.
@@ -66,19 +67,28 @@ impl Tables {
         destination_port: u16,
     ) -> Option<RuleEntry> {
         let book: &Rulebook = &self.municipality(municipality).rulebooks[direction as usize];
-        if book.words == 0 {
-            return None;
-        }
         let service = self.services[service_index(protocol, destination_port) as usize];
-        let row = |start: u32, row: u32| &self.rows[(start + row * book.words) as usize..][..book.words as usize];
-        let by_source = row(book.source_rows, self.view(municipality, source).source_row[direction as usize].into());
-        let by_destination =
-            row(book.destination_rows, self.view(municipality, destination).destination_row[direction as usize].into());
-        let by_service = row(book.service_rows, self.service_views[(book.service_views + service) as usize]);
-        by_source.iter().zip(by_destination).zip(by_service).zip(0..).find_map(|(((a, b), c), word)| {
-            let matches = a & b & c;
+        let rows = [
+            self.view(municipality, source).source_row[direction as usize],
+            self.view(municipality, destination).destination_row[direction as usize],
+            self.service_views[(book.service_views + service) as usize],
+        ];
+        (0..book.summaries * 64).find_map(|word| {
+            let matches = rows.iter().fold(u64::MAX, |all, &row| all & self.row_word(book, row, word));
             let bit = word * 64 + matches.trailing_zeros();
-            (matches != 0).then(|| self.rules[(book.rules + bit) as usize])
+            let own = bit.checked_sub(book.baseline).map(|bit| book.own_rules + bit);
+            (matches != 0).then(|| self.rules[own.unwrap_or(book.baseline_rules + bit) as usize])
         })
+    }
+
+    /// A word of a row, by way of its summary.
+    fn row_word(&self, book: &Rulebook, row: u32, word: u32) -> u64 {
+        let record = &self.rows[row as usize..];
+        if record[word as usize / 64] >> (word % 64) & 1 == 0 {
+            return 0;
+        }
+        let number = word / ROW_CHUNK;
+        let chunk = (record[(book.summaries + number / 2) as usize] >> (number % 2 * 32)) as u32;
+        self.chunks[(chunk * ROW_CHUNK + word % ROW_CHUNK) as usize]
     }
 }

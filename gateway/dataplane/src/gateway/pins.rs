@@ -17,6 +17,7 @@ use aya::programs::{SchedClassifier, TcAttachType, Xdp, tc};
 use nix::sys::statfs::{FsType, statfs};
 
 use super::ports;
+use crate::capacities::Capacities;
 use crate::command;
 use crate::error::Error;
 use crate::load;
@@ -34,10 +35,8 @@ const USUAL_MOUNT: &str = "/sys/fs/bpf";
 /// Sizes of what is pinned.
 #[derive(Clone, Copy, Debug)]
 pub struct Pinned {
-    /// Nodes in each half.
-    pub nodes_per_half: u32,
-    /// Records in each half.
-    pub records_per_half: u32,
+    /// Room in the policy tables.
+    pub capacities: Capacities,
     /// Buckets of the flow table.
     pub flow_buckets: u32,
 }
@@ -129,11 +128,7 @@ pub fn inspect(pins: &Path) -> Result<Option<Pinned>, Error> {
     let entries = |name: &str| -> Result<u32, Error> {
         Ok(open(name)?.info().map_err(|error| Error::map(name, error))?.max_entries())
     };
-    Ok(Some(Pinned {
-        nodes_per_half: entries("NODES")? / abi::limits::NODE_ENTRIES,
-        records_per_half: entries("RECORDS")? / 2,
-        flow_buckets: entries("FLOWS")?,
-    }))
+    Ok(Some(Pinned { capacities: Capacities::found(entries)?, flow_buckets: entries("FLOWS")? }))
 }
 
 fn start_over(pins: &Path) -> Result<(), Error> {
