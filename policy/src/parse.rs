@@ -5,6 +5,7 @@ pub(crate) mod document;
 pub(crate) mod lines;
 mod municipality;
 mod prefecture;
+mod quick;
 pub(crate) mod raw;
 mod rule;
 pub(crate) mod scalar;

@@ -88,7 +88,9 @@ impl Ranges {
 }
 
 fn merge<T: Copy + Ord>(ranges: &mut Vec<(T, T)>, after: impl Fn(T) -> Option<T>) {
-    ranges.sort_unstable();
+    if !ranges.is_sorted() {
+        ranges.sort_unstable();
+    }
     ranges.dedup_by(|next, kept| {
         let touches = after(kept.1).is_none_or(|after| next.0 <= after);
         if touches {
@@ -118,16 +120,12 @@ fn intersects<T: Copy + Ord>(one: &[(T, T)], other: &[(T, T)]) -> bool {
 fn split(first: u128, last: u128, bits: u32, mut emit: impl FnMut(u128, u8)) {
     let mut first = first;
     loop {
-        let aligned = first.trailing_zeros().min(bits);
-        // The last address of a block of `size` bits must not lie beyond the range; 128 bits do not fit a shift.
-        let fits = |size: u32| {
-            let mask = if size >= 128 { u128::MAX } else { (1 << size) - 1 };
-            (first | mask) <= last
-        };
-        let size = (0..=aligned).rev().find(|&size| fits(size)).unwrap_or(0);
+        // All of IPv6 has one address more than fits.
+        let fits = (last - first).checked_add(1).map_or(128, u128::ilog2);
+        let size = first.trailing_zeros().min(fits).min(bits);
         emit(first, u8::try_from(bits - size).unwrap_or(0));
-        let mask = if size >= 128 { u128::MAX } else { (1 << size) - 1 };
-        match (first | mask).checked_add(1) {
+        let after = 1_u128.checked_shl(size).and_then(|addresses| first.checked_add(addresses));
+        match after {
             Some(next) if next <= last => first = next,
             _ => return,
         }

@@ -9,7 +9,7 @@ use super::rules::Home;
 use super::unknown;
 use crate::diagnostic::{Problem, Report, Span, Spanned, near};
 use crate::parse::document;
-use crate::parse::lines::{self, CountryLine};
+use crate::parse::lines::{self, ByCountry};
 use crate::parse::raw::{Countries, Item, List, RawPolicy, RawPrefecture, RawSet};
 use crate::source::Source;
 
@@ -120,7 +120,7 @@ fn find_file<'a>(source: &'a Source, name: &Spanned<String>, report: &mut Report
 /// What the country files say.
 #[derive(Default)]
 struct CountryTable {
-    lines: Vec<CountryLine>,
+    countries: ByCountry,
     complete: bool,
     /// Whether there is any country file.
     present: bool,
@@ -132,12 +132,14 @@ fn countries<'a>(
     source: &'a Source,
     report: &mut Report<'a>,
 ) -> CountryTable {
-    let mut table = CountryTable { lines: Vec::new(), complete: true, present: false };
+    let mut table = CountryTable { countries: ByCountry::new(), complete: true, present: false };
     let mut add = |path: &'a str, bytes: &'a [u8], report: &mut Report<'a>| {
         table.present = true;
         let read = document::text(path, bytes, report).map(|(file, text)| lines::country_file(file, text, report));
-        let (lines, good) = read.unwrap_or_default();
-        table.lines.extend(lines);
+        let (countries, good) = read.unwrap_or_default();
+        for (code, ranges) in countries {
+            table.countries.entry(code).or_default().extend(&ranges);
+        }
         table.complete &= good;
     };
     match &prefecture.country_files {
@@ -173,16 +175,18 @@ impl CountryTable {
             return false;
         }
         for code in &wanted.codes.items {
-            let known = self.lines.iter().any(|line| line.code == code.value.as_bytes());
+            let known = self.countries.keys().any(|known| known == code.value.as_bytes());
             if !known && self.complete {
                 let message = format!("no line of the country files is about `{}`", code.value);
                 let problem = Problem::warning("unknown-country", code.span, message);
                 report.push(problem.help("correct the code, or bring the country files up to date".to_owned()));
             }
         }
-        let listed = |line: &&CountryLine| wanted.codes.items.iter().any(|code| line.code == code.value.as_bytes());
-        for line in self.lines.iter().filter(|line| listed(line) != wanted.inverted) {
-            ranges.add_range(line.first, line.last);
+        for (code, addresses) in &self.countries {
+            let is_listed = wanted.codes.items.iter().any(|wanted| wanted.value.as_bytes() == code);
+            if is_listed != wanted.inverted {
+                ranges.extend(addresses);
+            }
         }
         self.complete
     }

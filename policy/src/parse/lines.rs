@@ -1,10 +1,12 @@
 //! Set files and country files: one entry a line, `#` comments. They may have a million lines, so nothing is
 //! allocated for a good one.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::quick::Cursor;
 use super::scalar;
 use crate::check::ranges::Ranges;
 use crate::diagnostic::{Problem, Report, Span};
@@ -16,49 +18,96 @@ const SHOWN: usize = 20;
 pub(crate) fn set_file(file: usize, text: &str, report: &mut Report<'_>) -> (Ranges, bool) {
     let mut ranges = Ranges::default();
     let mut bad = BadLines { file, path: report.path(file).to_owned(), count: 0, last: 0 };
-    for (start, entry) in entries(text) {
-        match fast_prefix(entry) {
-            Some(prefix) => ranges.add_prefix(prefix),
-            None => bad.report(start, entry, scalar::prefix(entry).err(), report),
+    let plain = |line: &mut Cursor<'_>| {
+        let prefix = line.prefix()?;
+        line.ends_line()?;
+        Some(prefix)
+    };
+    for line in lines(text, plain) {
+        match line {
+            Line::Plain(range) => ranges.v4.push(range),
+            Line::Other(start, entry) => match fast_prefix(entry) {
+                Some(prefix) => ranges.add_prefix(prefix),
+                None => bad.report(start, entry, scalar::prefix(entry).err(), report),
+            },
         }
     }
     ranges.normalize();
     (ranges, bad.finish(report))
 }
 
-/// One line of a country file.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CountryLine {
-    pub code: [u8; 2],
-    pub first: IpAddr,
-    pub last: IpAddr,
-}
+/// Addresses by country.
+pub(crate) type ByCountry = BTreeMap<[u8; 2], Ranges>;
 
-/// The lines of a country file: `prefix,CC` or `first,last,CC`.
-pub(crate) fn country_file(file: usize, text: &str, report: &mut Report<'_>) -> (Vec<CountryLine>, bool) {
-    let mut lines = Vec::new();
+/// The lines of a country file: `prefix,CC` or `first,last,CC`. Also says whether all of them were good.
+pub(crate) fn country_file(file: usize, text: &str, report: &mut Report<'_>) -> (ByCountry, bool) {
+    let mut countries = ByCountry::new();
     let mut bad = BadLines { file, path: report.path(file).to_owned(), count: 0, last: 0 };
-    for (start, entry) in entries(text) {
-        match country_line(entry) {
-            Ok(line) => lines.push(line),
-            Err(wrong) => bad.report(start, entry, Some(wrong), report),
+    for line in lines(text, plain_country_line) {
+        match line {
+            Line::Plain((range, code)) => countries.entry(code).or_default().v4.push(range),
+            Line::Other(start, entry) => match country_line(entry) {
+                Ok((first, last, code)) => countries.entry(code).or_default().add_range(first, last),
+                Err(wrong) => bad.report(start, entry, Some(wrong), report),
+            },
         }
     }
-    (lines, bad.finish(report))
+    countries.values_mut().for_each(Ranges::normalize);
+    (countries, bad.finish(report))
 }
 
-/// Offset and text of every line that says something.
-fn entries(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let mut at = 0;
-    text.split_inclusive('\n').filter_map(move |line| {
-        let start = at;
-        at += line.len();
-        let line = if start == 0 { line.trim_start_matches('\u{feff}') } else { line };
-        let skipped = at - start - line.len();
-        let said = line.split_once('#').map_or(line, |(said, _)| said);
-        let entry = said.trim();
-        (!entry.is_empty()).then(|| (start + skipped + (said.len() - said.trim_start().len()), entry))
+fn plain_country_line(line: &mut Cursor<'_>) -> Option<((u32, u32), [u8; 2])> {
+    let (first, mut last) = line.prefix()?;
+    if !line.is(b',') {
+        return None;
+    }
+    let mut range = *line;
+    if let Some(other) = range.address() {
+        // A prefix with a last address is wrong, and so is a range that ends before it begins.
+        if !range.is(b',') || first != last || other < first {
+            return None;
+        }
+        (*line, last) = (range, other);
+    }
+    let code = line.country()?;
+    line.ends_line()?;
+    Some(((first, last), code))
+}
+
+/// A line that says something.
+enum Line<'t, T> {
+    /// In the plainest way.
+    Plain(T),
+    /// In another way: what it says, and where that begins.
+    Other(usize, &'t str),
+}
+
+/// Every line that says something; `plain` reads one to its end, or finds that it is not plain.
+fn lines<T>(text: &str, plain: impl Fn(&mut Cursor<'_>) -> Option<T>) -> impl Iterator<Item = Line<'_, T>> {
+    let mut place = Cursor::new(text);
+    std::iter::from_fn(move || {
+        while place.at < text.len() {
+            let start = place.at;
+            let mut line = place;
+            if let Some(said) = plain(&mut line) {
+                place = line;
+                return Some(Line::Plain(said));
+            }
+            place.at = text[start..].find('\n').map_or(text.len(), |length| start + length + 1);
+            if let Some((at, entry)) = entry(&text[start..place.at], start == 0) {
+                return Some(Line::Other(start + at, entry));
+            }
+        }
+        None
     })
+}
+
+/// What a line says, and where in it that begins.
+fn entry(whole: &str, is_first: bool) -> Option<(usize, &str)> {
+    let line = if is_first { whole.trim_start_matches('\u{feff}') } else { whole };
+    let said = line.split_once('#').map_or(line, |(said, _)| said);
+    let entry = said.trim();
+    (!entry.is_empty()).then(|| (whole.len() - line.len() + said.len() - said.trim_start().len(), entry))
 }
 
 /// A good prefix, or nothing: why it is not good is [`scalar::prefix`]'s to say.
@@ -77,7 +126,8 @@ fn usable(address: IpAddr) -> bool {
     !matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some())
 }
 
-fn country_line(entry: &str) -> Result<CountryLine, scalar::Wrong> {
+/// First and last address, and whose they are.
+fn country_line(entry: &str) -> Result<(IpAddr, IpAddr, [u8; 2]), scalar::Wrong> {
     let wrong = |message: String, help: &str| scalar::Wrong { code: "bad-line", message, help: Some(help.to_owned()) };
     let shape = "a line is `prefix,CC` or `first,last,CC`";
     let mut fields = entry.split(',').map(str::trim);
@@ -101,7 +151,7 @@ fn country_line(entry: &str) -> Result<CountryLine, scalar::Wrong> {
     }
     let mut bytes = [0; 2];
     bytes.copy_from_slice(code.as_bytes());
-    Ok(CountryLine { code: bytes, first, last })
+    Ok((first, last, bytes))
 }
 
 /// Shows the first bad lines, counts the others.
