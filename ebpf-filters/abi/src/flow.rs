@@ -60,6 +60,8 @@ pub struct Flow {
     pub acked: [u32; 2],
     /// Second at which the flow was created.
     pub created_s: u32,
+    /// Generation under which every stage before the flow's passes its packets in both directions; 0: not known.
+    pub vouched: u32,
     /// Bytes from the originator, and from the responder.
     pub bytes: [u64; 2],
 }

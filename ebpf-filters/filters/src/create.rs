@@ -153,6 +153,7 @@ fn fill(flow: &mut Flow, key: &Key, packet: &Packet) {
     flow.end = [0; 2];
     flow.acked = [0; 2];
     flow.created_s = packet.now_s;
+    flow.vouched = 0;
     flow.bytes = [0; 2];
 }
 

@@ -10,7 +10,7 @@ use crate::frame::Frame;
 use crate::municipality::is_attached;
 use crate::packet::{Packet, note, protocol, subprogram, tcp_flag};
 use crate::tcp::{self, Step};
-use crate::{fragments, icmp_error, isolation, rules};
+use crate::{fragments, icmp_error, isolation, rules, vouch};
 
 /// Matches the packet to its flow.
 #[inline(always)]
@@ -31,13 +31,14 @@ fn matched(frame: Frame, packet: &mut Packet) -> Stage {
     } else if packet.is(note::LATER_FRAGMENT) {
         (fragments::owner(packet)?, Reason::Fragment)
     } else {
-        (flows::find(&mut key(packet), packet.now_s, wanted(packet)), Reason::Established)
+        (packet.flow, Reason::Established)
     };
     if index == NONE {
         return begins_flow(packet);
     }
     let flow = need(flows::at(index))?;
-    if flow.public_address != 0 {
+    let vouched = packet.is(note::VOUCHED);
+    if flow.public_address != 0 && !vouched {
         isolation::translated(packet, &flow.inside)?;
     }
     if reason == Reason::Established && !bring_forward(packet, flow)? {
@@ -47,10 +48,14 @@ fn matched(frame: Frame, packet: &mut Packet) -> Stage {
         if let Some(flow) = flows::at(hidden) {
             flows::end(flow, hidden, packet.now_s);
         }
+        packet.flow = NONE;
         return begins_flow(packet);
     }
-    if flow.generation != packet.event.generation {
-        judge_again(packet, flow, index)?;
+    if !vouched {
+        if flow.generation != packet.event.generation {
+            judge_again(packet, flow, index)?;
+        }
+        vouch::vouch(packet, flow);
     }
     if reason != Reason::Related {
         flow.last_seen_s = packet.now_s;
@@ -67,6 +72,12 @@ fn matched(frame: Frame, packet: &mut Packet) -> Stage {
         fragments::remember(packet, flow, index);
     }
     Stage::Break(Decision::from_numbers(flow.verdict, reason as u16))
+}
+
+/// The flow that the packet belongs to by its addresses and ports, or [`NONE`].
+#[inline(always)]
+pub fn find(packet: &Packet) -> u32 {
+    flows::find(&mut key(packet), packet.now_s, wanted(packet))
 }
 
 /// The key of the flow that the packet would begin, or belongs to.

@@ -62,7 +62,7 @@ fn towards_uplink(frame: Frame, packet: &mut Packet) -> Stage<u32> {
         leave_to_gateway(packet, Reason::HopLimit);
         return own_gateway(frame, packet);
     }
-    if tables::class(packet.half, packet.destination_class)?.flags & class::OURS != 0 {
+    if !packet.is(note::VOUCHED) && tables::class(packet.half, packet.destination_class)?.flags & class::OURS != 0 {
         return drop(Reason::NoRoute);
     }
     let mut way = Route::default();
@@ -159,7 +159,12 @@ fn or_no_route<T>(there: Option<T>) -> Stage<T> {
 
 #[inline(always)]
 fn slow_path(packet: &Packet) -> Stage<&'static SlowPath> {
-    need(SLOW_PATHS.get(packet.attachment))
+    let attachment = if packet.is_egress() {
+        packet.attachment
+    } else {
+        tables::municipality(packet.half, packet.event.municipality)?.attachment
+    };
+    need(SLOW_PATHS.get(attachment))
 }
 
 /// The gateway's end of the municipality's segment answers.

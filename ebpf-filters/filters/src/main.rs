@@ -2,8 +2,9 @@
 //! only this file knows the kernel's entry points.
 //!
 //! ```text
-//! parse → sanity → municipality → spoofing → isolation → block → flow ─┬► decided
-//!                                                                      └► rules → create ► decided
+//! parse → sanity → municipality ─┬► spoofing → isolation → block → flow ─┬► decided
+//!                                │                                       └► rules → create ► decided
+//!                                └► (vouched for) flow ► decided
 //! decided ► forward ► account
 //! ```
 #![no_std]
@@ -37,6 +38,7 @@ mod sanity;
 mod spoofing;
 mod tables;
 mod tcp;
+mod vouch;
 
 use abi::ports::ROLE_UPLINK;
 use abi::{Direction, Reason, Verdict};
@@ -95,6 +97,12 @@ fn judge(frame: Frame, packet: &mut Packet) -> Stage {
     parse::parse(frame, packet)?;
     sanity_of(packet)?;
     municipality::municipality(packet)?;
+    vouch::look(packet)?;
+    if packet.is(packet::note::VOUCHED) {
+        // Only a flow that has ended comes back from here.
+        flow::flow(frame, packet)?;
+    }
+    municipality::views(packet)?;
     spoofing::spoofing(packet)?;
     isolation::isolation(packet)?;
     block::block(packet)?;

@@ -8,7 +8,7 @@ use crate::maps::ATTACHMENTS;
 use crate::packet::{Packet, note};
 use crate::tables;
 
-/// Finds the municipality. ARP and neighbour discovery end here: they are the segment's own business.
+/// Finds the municipality, and the outer end's class on the way. ARP and neighbour discovery end here: they are the segment's own business.
 #[inline(always)]
 pub fn municipality(packet: &mut Packet) -> Stage {
     if packet.is_egress() {
@@ -22,13 +22,22 @@ pub fn municipality(packet: &mut Packet) -> Stage {
     if packet.is(note::NEIGHBOUR_DISCOVERY) {
         return local(Reason::NeighbourDiscovery);
     }
-    packet.source_class = tables::class_of(packet.half, &packet.event.source);
     packet.destination_class = tables::class_of(packet.half, &packet.event.destination);
     if !packet.is_egress() {
         packet.event.municipality = tables::class(packet.half, packet.destination_class)?.owner;
         if packet.event.municipality == 0 {
             return drop(Reason::UnknownDestination);
         }
+        packet.source_class = tables::class_of(packet.half, &packet.event.source);
+    }
+    go_on()
+}
+
+/// Fetches what the stages up to the flow's ask of the municipality. A packet whose flow is vouched for needs none of it.
+#[inline(always)]
+pub fn views(packet: &mut Packet) -> Stage {
+    if packet.is_egress() {
+        packet.source_class = tables::class_of(packet.half, &packet.event.source);
     }
     let municipality = tables::municipality(packet.half, packet.event.municipality)?;
     if municipality.flags & flag::PRESENT == 0 {
@@ -36,9 +45,6 @@ pub fn municipality(packet: &mut Packet) -> Stage {
     }
     packet.views = municipality.views;
     packet.municipality_flags = municipality.flags;
-    if !packet.is_egress() {
-        packet.attachment = municipality.attachment;
-    }
     go_on()
 }
 

@@ -82,6 +82,8 @@ pub mod note {
     pub const ECHO_REPLY: u32 = 1 << 9;
     /// ICMP or ICMPv6 error, quoting the packet that it is about.
     pub const ICMP_ERROR: u32 = 1 << 10;
+    /// Its flow is vouched for: every stage before the flow's passes it.
+    pub const VOUCHED: u32 = 1 << 11;
 }
 
 /// TCP flags as on the wire.

@@ -1,0 +1,79 @@
+//! A flow is vouched for when every stage before its own passes its packets, in both directions, under one generation.
+//! What those stages say depends on nothing but the generation, the municipality and the addresses, which a flow has for
+//! good: a packet of a flow that is vouched for needs none of their tables.
+//!
+//! The generation is kept as a whole: a CPU that still judges by an older policy stores another true statement, never
+//! half of one. Whatever is not vouched for goes through the stages, in their order.
+
+use abi::Address;
+use abi::flow::Flow;
+use abi::tables::{class, municipality, view};
+
+use crate::decision::Stage;
+use crate::flow::find;
+use crate::flows::{self, NONE};
+use crate::packet::{Packet, note, subprogram};
+use crate::tables;
+
+/// Looks for the packet's flow, and notes if it is vouched for. What comes from or goes to a blocked address has no use
+/// for one, and must stay cheap.
+#[inline(always)]
+pub fn look(packet: &mut Packet) -> Stage {
+    if packet.is(note::ICMP_ERROR | note::LATER_FRAGMENT) {
+        return Stage::Continue(());
+    }
+    let outside = if packet.is_egress() { packet.destination_class } else { packet.source_class };
+    if tables::class(packet.half, outside)?.blocked != 0 {
+        return Stage::Continue(());
+    }
+    packet.flow = find(packet);
+    if packet.flow == NONE {
+        return Stage::Continue(());
+    }
+    if let Some(flow) = flows::at(packet.flow)
+        && flow.vouched == packet.event.generation
+        && flow.generation == packet.event.generation
+    {
+        packet.notes |= note::VOUCHED;
+    }
+    Stage::Continue(())
+}
+
+/// Vouches for a flow whose packet has passed every stage, if the way back would pass them as well.
+#[inline(always)]
+pub fn vouch(packet: &Packet, flow: &mut Flow) {
+    if flow.vouched != packet.event.generation && passes_both_ways(flow, packet.half) != 0 {
+        flow.vouched = packet.event.generation;
+    }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn passes_both_ways(flow: *mut Flow, half: u32) -> u32 {
+    subprogram(flow, 0, |flow| matches!(passes(flow, half), Stage::Continue(true)) as u32)
+}
+
+#[inline(always)]
+fn passes(flow: &Flow, half: u32) -> Stage<bool> {
+    let owner = tables::municipality(half, flow.municipality)?;
+    let (inside, outside) = (tables::class_of(half, &flow.inside), tables::class_of(half, &flow.outside));
+    // From the uplink a translated flow is seen by its public address.
+    let public = match flow.public_address {
+        0 => inside,
+        word => tables::class_of(half, &Address::from_v4_word(word)),
+    };
+    let seen_inside = tables::view(half, owner.views, inside)?.flags;
+    let seen_public = tables::view(half, owner.views, public)?.flags;
+    let seen_outside = tables::view(half, owner.views, outside)?.flags;
+    let outside = tables::class(half, outside)?;
+    let blocked = tables::class(half, inside)?.blocked | tables::class(half, public)?.blocked | outside.blocked;
+    let isolated = owner.flags & municipality::ISOLATED != 0 || (seen_inside | seen_public) & view::ISOLATED != 0;
+    Stage::Continue(
+        owner.flags & municipality::PRESENT != 0
+            && seen_inside & view::MEMBER != 0
+            && seen_outside & view::GATEWAY == 0
+            && outside.flags & class::OURS == 0
+            && blocked == 0
+            && (!isolated || outside.flags & class::ESSENTIAL != 0),
+    )
+}
