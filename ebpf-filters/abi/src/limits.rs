@@ -32,9 +32,11 @@ pub const V6_ROOT_GLOBAL: u32 = 1 << 21;
 pub const V6_ROOT: u32 = V6_ROOT_GLOBAL + (1 << 16);
 /// Fan-out of a node of the prefix tables.
 pub const NODE_ENTRIES: u32 = 256;
-/// Nodes of one generation, both families together (1 KiB each).
+/// Nodes of one generation, both families together (1 KiB each): 300,000 IPv6 prefixes as registries hand them out take
+/// 7,000, a million single IPv4 addresses that crowd in 64,000 networks 34,000.
 pub const NODES: u32 = 1 << 16;
-/// Records of one generation, both families together (64 bytes each).
+/// Records of one generation, both families together (64 bytes each): a million single IPv4 addresses at random take
+/// 970,000 where each is a class of its own, 300,000 random IPv6 prefixes 290,000.
 pub const RECORDS: u32 = 3 << 19;
 /// Pointers that a look-up follows at most: from the second octet of an IPv6 address to its end.
 pub const PREFIX_STEPS: usize = 14;

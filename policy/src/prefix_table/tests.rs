@@ -219,3 +219,14 @@ fn random_nested_prefixes() {
         }
     }
 }
+
+#[test]
+fn what_does_not_fit_is_refused_by_number() {
+    let single = |n: u128| run(n * 256 * V4, (n * 256 + 1) * V4 - 1, n as u32 + 1);
+    let runs: Vec<Run> = (0..u128::from(limits::RECORDS)).map(single).collect();
+    assert_eq!(build(&runs, &[]).map(|tables| tables.kinds()).expect("fits"), (0, limits::RECORDS as usize));
+    let one_more = [run(0xfe80 << 112, 0xfe80 << 112, 1)];
+    let error = build(&runs, &one_more).err().expect("does not fit");
+    assert_eq!((error.needed, error.limit), (u64::from(limits::RECORDS) + 2, limits::RECORDS.into()));
+    assert_eq!(error.what, "records of the prefix tables");
+}
