@@ -16,6 +16,7 @@ mod rules;
 mod sanity;
 mod stages;
 mod tcp;
+mod vouched;
 
 use std::net::Ipv4Addr;
 
@@ -122,6 +123,7 @@ pub fn all() -> Vec<Case> {
         fragments::cases(),
         nat::cases(),
         generations::cases(),
+        vouched::cases(),
     ]
     .concat()
 }
