@@ -1,14 +1,14 @@
 //! Typed access to the policy tables of the packet's generation.
 
 use abi::limits;
-use abi::tables::{Class, Municipality, NODE, VIEW_BLOCK, View};
+use abi::tables::{Class, Municipality, NODE, RULES_A_WORD, Row, VIEW_BLOCK, View};
 use abi::{Address, tables};
 
 use crate::decision::{Stage, need};
 use crate::maps::{
-    CLASSES, CLASSES_PER_HALF, INNER_VLANS, MUNICIPALITIES, NODES, NODES_PER_HALF, POOL_ADDRESSES, SERVICE_VIEWS,
-    SERVICE_VIEWS_PER_HALF, SERVICES, V4_ROOT, V6_ROOT, VIEW_ROOTS, VIEW_ROOTS_PER_HALF, VIEWS, VIEWS_PER_HALF, VLANS,
-    word,
+    CLASSES, CLASSES_PER_HALF, INNER_VLANS, MUNICIPALITIES, NODES, NODES_PER_HALF, POOL_ADDRESSES, RULES,
+    SERVICE_VIEWS, SERVICE_VIEWS_PER_HALF, SERVICES, V4_ROOT, V6_ROOT, VIEW_ROOTS, VIEW_ROOTS_PER_HALF, VIEWS,
+    VIEWS_PER_HALF, VLANS, word,
 };
 
 /// The class of an address: the prefix tables' answer, by at most two steps for IPv4 and fifteen for IPv6.
@@ -82,9 +82,17 @@ pub fn inner_vlan(half: u32, block: u32, inner: u16) -> u32 {
 
 /// The service row of a protocol and port in the rulebook whose service views begin at `views`.
 #[inline(always)]
-pub fn service_row(half: u32, views: u32, service: u32) -> u32 {
+pub fn service_row(half: u32, views: u32, service: u32) -> Stage<Row> {
     let class = word(&SERVICES, half, tables::SERVICES, service);
-    word(&SERVICE_VIEWS, half, SERVICE_VIEWS_PER_HALF.load(), views.wrapping_add(class))
+    let index = half.wrapping_mul(SERVICE_VIEWS_PER_HALF.load()).wrapping_add(views).wrapping_add(class);
+    need(SERVICE_VIEWS.get(index)).map_continue(|row| *row)
+}
+
+/// What a rule says.
+#[inline(always)]
+pub fn action(half: u32, rule: u32) -> u32 {
+    let actions = word(&RULES, half, limits::RULES / RULES_A_WORD, rule / RULES_A_WORD);
+    actions >> (rule % RULES_A_WORD * 2) & 3
 }
 
 /// A NAT pool address in network order.

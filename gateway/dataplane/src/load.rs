@@ -55,9 +55,8 @@ pub fn load(globals: &Globals, pins: Option<&Path>) -> Result<Ebpf, Error> {
 }
 
 /// Every map of the object.
-pub const MAPS: [&str; 29] = [
+pub const MAPS: [&str; 28] = [
     "ATTACHMENTS",
-    "CHUNKS",
     "CLASSES",
     "CONTROL",
     "COUNTERS",
