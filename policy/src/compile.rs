@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! prefixes and what they say ─► classes ─► prefix tables (V4_ROOT, V6_ROOT, NODES, RECORDS)
-//! rules ─► rulebooks ─► ROWS, CHUNKS ◄─ classes, services ─► VIEW_ROOTS, VIEWS, SERVICE_VIEWS
+//! rules ─► rulebooks ─► ROWS ◄─ classes, services ─► VIEW_ROOTS, VIEWS, SERVICE_VIEWS
 //! attachments ─► VLANS, INNER_VLANS
 //! ```
 //! The same policy and the same numbering always make the same bytes.
@@ -78,7 +78,7 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
     let numbering = numbering.extend(policy)?;
     let mut rulebooks = Rulebooks::collect(policy)?;
     let marks = marks(policy, &numbering, &rulebooks.prefixes.lists);
-    let mut views = Views::new(policy, &mut rulebooks)?;
+    let mut views = Views::new(&mut rulebooks)?;
     let mut classes = classes(marks, &mut views)?;
     let views = views.lay_out(policy, &mut classes)?;
     few_enough(&classes, &rulebooks)?;
@@ -87,9 +87,10 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
 
     let services = services(&mut rulebooks)?;
     let rules = std::mem::take(&mut rulebooks.docs);
-    let layout = rulebooks.lay_out();
+    let layout = rulebooks.lay_out(&rules);
     let attached = attachments::lay_out(policy, &numbering)?;
 
+    let blocks = classes.states.len().div_ceil(VIEW_BLOCK as usize);
     let mut municipalities = vec![Municipality::default(); limits::MUNICIPALITIES as usize];
     let mut pool_addresses = Vec::new();
     for (position, municipality) in policy.municipalities.iter().enumerate() {
@@ -100,7 +101,7 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
         let number = numbering.municipalities[&municipality.id];
         municipalities[usize::from(number)] = Municipality {
             rulebooks: books,
-            views: (position * classes.states.len().div_ceil(VIEW_BLOCK as usize)) as u32,
+            views: [0, 1].map(|direction| ((2 * position + direction) * blocks) as u32),
             pool: pool_addresses.len() as u32,
             pool_size: municipality.nat_pool.len() as u32,
             flags: municipality_flags::PRESENT
@@ -130,7 +131,6 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
         services: services.table,
         service_views: services.views,
         rows: layout.rows,
-        chunks: layout.chunks,
         rules: layout.rules,
         pool_addresses,
     };

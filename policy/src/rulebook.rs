@@ -12,13 +12,15 @@ use std::hash::Hash;
 
 use abi::Direction;
 use abi::limits::{RULEBOOK_RULES, RULES};
-use abi::tables::{RuleEntry, Rulebook, action};
+use abi::tables::{RULES_A_WORD, Row, Rulebook, action};
 use ipnet::IpNet;
 
 use crate::checked::{Action, Addresses, Policy, Rule, Service};
 use crate::compile::{CapacityError, RuleDoc};
 use crate::source::Location;
-use rows::{Length, Rows};
+use rows::Rows;
+
+pub(crate) use rows::Bits;
 
 /// What a row says about a rule: that its `from`, its `to` or its services are satisfied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,19 +39,9 @@ impl Dimension {
 pub(crate) struct Place(u32);
 
 impl Place {
-    /// By the municipality's position in the policy.
-    pub fn new(municipality: usize, direction: Direction, dimension: Dimension) -> Self {
-        Self((municipality * 6 + direction as usize * 3 + dimension as usize) as u32)
-    }
-
-    /// The services of a rulebook.
-    pub fn of_services(book: usize) -> Self {
-        Self((book * 3 + Dimension::Service as usize) as u32)
-    }
-
-    /// The municipality's position in the policy.
-    pub fn municipality(self) -> usize {
-        self.0 as usize / 6
+    /// The three dimensions of a rulebook.
+    pub fn of_book(book: usize) -> [Self; 3] {
+        Dimension::ALL.map(|dimension| Self(book as u32 * 3 + dimension as u32))
     }
 
     /// Number of the rulebook, by municipality and direction.
@@ -57,8 +49,8 @@ impl Place {
         self.0 as usize / 3
     }
 
-    /// Whether the direction is ingress.
-    pub fn direction(self) -> usize {
+    /// 1 for ingress.
+    fn direction(self) -> usize {
         self.book() % 2
     }
 
@@ -70,26 +62,29 @@ impl Place {
 
 /// Every rulebook of a policy.
 pub(crate) struct Rulebooks<'a> {
-    /// Every rule once, as [`RuleEntry::rule`] counts them: the baseline, then each municipality's egress and ingress.
+    /// Every rule once, in the order of their numbers, from 1: the baseline, then each municipality's egress and ingress.
     pub docs: Vec<RuleDoc>,
     /// The lists that `from` and `to` are made of, by number.
     pub prefixes: Lists<'a, IpNet>,
     /// The lists of services, by number.
     pub services: Lists<'a, Service>,
+    /// Rules of the baseline.
+    baseline: u32,
     /// By municipality and direction.
     books: Vec<BookRules<'a>>,
     /// By [`Place`]: the row of a class in no list.
-    bases: Vec<u32>,
+    bases: Vec<Row>,
     rows: Rows,
     prefix_uses: Uses,
     service_uses: Uses,
 }
 
 struct BookRules<'a> {
-    length: Length,
+    summaries: usize,
+    /// The baseline and its own, those of the other direction included, which no class satisfies.
     rules: Vec<Prepared<'a>>,
-    /// How many of them are the baseline's.
-    baseline: usize,
+    /// Number of the first own rule.
+    own_rules: u32,
     default: Action,
 }
 
@@ -97,8 +92,6 @@ struct BookRules<'a> {
 #[derive(Clone)]
 struct Prepared<'a> {
     rule: &'a Rule,
-    number: u32,
-    baseline: bool,
     lists: [Option<Vec<u32>>; 3],
 }
 
@@ -174,6 +167,7 @@ impl<'a> Rulebooks<'a> {
             docs: Vec::new(),
             prefixes: Lists::new(),
             services: Lists::new(),
+            baseline: policy.baseline.len() as u32,
             books: Vec::new(),
             bases: Vec::new(),
             rows: Rows::new()?,
@@ -181,22 +175,23 @@ impl<'a> Rulebooks<'a> {
             service_uses: Uses::default(),
         };
         let baseline: Vec<_> = policy.baseline.iter().map(|rule| all.prepare(rule, None)).collect();
-        let mut total: usize = baseline.iter().map(|it| it.rule.directions.len()).sum();
         for municipality in &policy.municipalities {
             for direction in Direction::ALL {
                 let own = match direction {
                     Direction::Egress => &municipality.egress,
                     Direction::Ingress => &municipality.ingress,
                 };
-                let holds = |it: &Prepared<'_>| it.rule.directions.contains(&direction);
-                let mut rules: Vec<_> = baseline.iter().filter(|it| holds(it)).cloned().collect();
-                let baseline = rules.len();
-                rules.extend(own.rules.iter().map(|rule| all.prepare(rule, Some(&municipality.id))).filter(holds));
-                limit("rules", total + rules.len() - baseline, RULES, |at| rules.get(at + baseline - total))?;
-                total += rules.len() - baseline;
+                let own_rules = all.docs.len() as u32 + 1;
+                let mut rules = baseline.clone();
+                rules.extend(own.rules.iter().map(|rule| all.prepare(rule, Some(&municipality.id))));
+                let numbers = own_rules as usize + own.rules.len();
+                let misfit = (RULES as usize).checked_sub(own_rules as usize).and_then(|at| own.rules.get(at));
+                limit("rules", numbers - 1, RULES - 1, misfit)?;
                 let what = "rules of one municipality in one direction, the baseline included";
-                limit(what, rules.len(), RULEBOOK_RULES, |at| rules.get(at))?;
-                all.books.push(BookRules { length: Length::of(rules.len()), rules, baseline, default: own.default });
+                let misfit = rules.get(RULEBOOK_RULES as usize).map(|it| it.rule);
+                limit(what, rules.len(), RULEBOOK_RULES, misfit)?;
+                let summaries = rules.len().div_ceil(64 * 64);
+                all.books.push(BookRules { summaries, rules, own_rules, default: own.default });
             }
         }
         all.number_uses()?;
@@ -216,25 +211,26 @@ impl<'a> Rulebooks<'a> {
         };
         let (from, to) = (prefixes(&rule.from), prefixes(&rule.to));
         let lists = [from, to, rule.services.as_deref().map(|list| vec![self.services.number(list)])];
-        Prepared { rule, number: self.docs.len() as u32, baseline: municipality.is_none(), lists }
+        Prepared { rule, lists }
     }
 
     /// Notes who uses which list, and makes the base rows of who uses none.
     fn number_uses(&mut self) -> Result<(), CapacityError> {
         let (mut prefixes, mut services) = (Vec::new(), Vec::new());
         for (number, book) in (0..).zip(&self.books) {
-            for (dimension, at) in Dimension::ALL.into_iter().zip(0..) {
-                let place = Place(number * 3 + at);
+            for dimension in Dimension::ALL {
+                let place = Place(number * 3 + dimension as u32);
+                let direction = Direction::ALL[place.direction()];
                 let uses = if dimension == Dimension::Service { &mut services } else { &mut prefixes };
-                let mut everybody = Vec::new();
-                for (bit, rule) in (0..).zip(&book.rules) {
-                    match &rule.lists[dimension as usize] {
+                let mut everybody = Bits::default();
+                let holds = (0..).zip(&book.rules).filter(|(_, it)| it.rule.directions.contains(&direction));
+                for (bit, it) in holds {
+                    match &it.lists[dimension as usize] {
                         Some(lists) => uses.extend(lists.iter().map(|&list| (list, Use { place, bit }))),
-                        None => everybody.push(bit),
+                        None => everybody.set(bit),
                     }
                 }
-                let empty = self.rows.empty(book.length)?;
-                self.bases.push(self.rows.changed(book.length, empty, everybody, |word, bit| word | bit)?);
+                self.bases.push(self.rows.base(book.summaries, &everybody)?);
             }
         }
         self.prefix_uses = Uses::new(self.prefixes.lists.len(), &prefixes);
@@ -248,7 +244,7 @@ impl<'a> Rulebooks<'a> {
     }
 
     /// The row of a class in no list.
-    pub fn base(&self, place: Place) -> u32 {
+    pub fn base(&self, place: Place) -> Row {
         self.bases[place.0 as usize]
     }
 
@@ -272,72 +268,62 @@ impl<'a> Rulebooks<'a> {
         self.books[it.place.book()].rules[it.bit as usize].rule.location.clone()
     }
 
-    /// A row with the bits of these uses changed; all are of one place, in ascending order. `change` makes a word from
-    /// what it was and a bit.
+    /// A row with the rules of these uses; all are of one place, in ascending order.
     ///
     /// # Errors
     /// The row is new, and there is no room.
-    pub fn changed(&mut self, row: u32, uses: &[Use], change: fn(u64, u64) -> u64) -> Result<u32, CapacityError> {
+    pub fn with(&mut self, row: Row, uses: &[Use]) -> Result<Row, CapacityError> {
         let Some(first) = uses.first() else { return Ok(row) };
-        let length = self.books[first.place.book()].length;
-        let changed = self.rows.changed(length, row, uses.iter().map(|it| it.bit), change);
-        changed.map_err(|error| CapacityError { location: Some(self.location(first)), ..error })
+        let summaries = self.books[first.place.book()].summaries;
+        let row = self.rows.with(summaries, row, uses.iter().map(|it| it.bit));
+        row.map_err(|error| CapacityError { location: Some(self.location(first)), ..error })
     }
 
-    /// Lays out `ROWS`, `CHUNKS` and `RULES`, once every class has its rows. The rulebooks are by municipality and
-    /// direction; their service views are the caller's to place.
-    pub fn lay_out(self) -> Layout {
-        let entry = |it: &Prepared<'_>| RuleEntry {
-            rule: it.number,
-            action: action_number(it.rule.action),
-            baseline: u16::from(it.baseline),
-        };
-        let mut rules = Vec::new();
-        let mut baselines = [0, 0];
-        for (begins, book) in baselines.iter_mut().zip(&self.books) {
-            *begins = rules.len() as u32;
-            rules.extend(book.rules[..book.baseline].iter().map(entry));
+    /// The row of a class with these rules, to which `cause` was the last to be added, or to go.
+    ///
+    /// # Errors
+    /// As [`Self::with`].
+    pub fn beside_base(&mut self, bits: &Bits, cause: &Use) -> Result<Row, CapacityError> {
+        let (summaries, base) = (self.books[cause.place.book()].summaries, self.base(cause.place).base);
+        let row = self.rows.beside(summaries, base, bits);
+        row.map_err(|error| CapacityError { location: Some(self.location(cause)), ..error })
+    }
+
+    /// Lays out `ROWS` and `RULES`, once every class has its rows. The rulebooks are by municipality and direction; their
+    /// service views are the caller's to place.
+    pub fn lay_out(self, docs: &[RuleDoc]) -> Layout {
+        let mut rules = vec![0; docs.len() / RULES_A_WORD as usize + 1];
+        for (number, doc) in (1..).zip(docs) {
+            rules[number / RULES_A_WORD as usize] |= action_number(doc.action) << (number as u32 % RULES_A_WORD * 2);
         }
-        let books = self.books.iter().zip(baselines.into_iter().cycle());
-        let rulebooks = books.map(|(book, baseline_rules)| {
-            let own_rules = rules.len() as u32;
-            rules.extend(book.rules[book.baseline..].iter().map(entry));
-            Rulebook {
-                summaries: book.length.summaries as u32,
-                service_views: 0,
-                baseline: book.baseline as u32,
-                baseline_rules,
-                own_rules,
-                default_action: u32::from(action_number(book.default)),
-            }
+        let rulebooks = self.books.iter().map(|book| Rulebook {
+            summaries: book.summaries as u32,
+            service_views: 0,
+            baseline: self.baseline,
+            own_rules: book.own_rules,
+            default_action: action_number(book.default),
         });
-        Layout { rulebooks: rulebooks.collect(), rows: self.rows.records.items, chunks: self.rows.chunks.items, rules }
+        Layout { rulebooks: rulebooks.collect(), rows: self.rows.into_words(), rules }
     }
 }
 
 /// Refuses more than `limit` rules, with the place of the first that does not fit.
-fn limit<'a, 'b: 'a>(
-    what: &'static str,
-    needed: usize,
-    limit: u32,
-    rule: impl FnOnce(usize) -> Option<&'a Prepared<'b>>,
-) -> Result<(), CapacityError> {
+fn limit(what: &'static str, needed: usize, limit: u32, misfit: Option<&Rule>) -> Result<(), CapacityError> {
     if needed <= limit as usize {
         return Ok(());
     }
-    let location = rule(limit as usize).map(|it| it.rule.location.clone());
+    let location = misfit.map(|it| it.location.clone());
     Err(CapacityError { what, needed: needed as u64, limit: limit.into(), location })
 }
 
-/// Rulebooks, `ROWS`, `CHUNKS` and `RULES`.
+/// Rulebooks, `ROWS` and `RULES`.
 pub(crate) struct Layout {
     pub rulebooks: Vec<Rulebook>,
     pub rows: Vec<u64>,
-    pub chunks: Vec<u64>,
-    pub rules: Vec<RuleEntry>,
+    pub rules: Vec<u32>,
 }
 
-fn action_number(says: Action) -> u16 {
+fn action_number(says: Action) -> u32 {
     match says {
         Action::Deny => action::DENY,
         Action::Allow => action::ALLOW,

@@ -7,19 +7,19 @@
 use std::collections::BTreeMap;
 
 use abi::limits::{SERVICE_CLASSES, SERVICE_VIEWS};
-use abi::tables::{SERVICES, service_index};
+use abi::tables::{Row, SERVICES, service_index};
 
 use crate::checked::Service;
 use crate::compile::CapacityError;
 use crate::pool::Pool;
-use crate::rulebook::{Place, Rulebooks, Use};
+use crate::rulebook::{Bits, Place, Rulebooks, Use};
 
 /// `SERVICES`, and what each class is in each rulebook.
 pub(crate) struct Services {
     /// Service class by [`service_index`].
     pub table: Vec<u32>,
     /// `SERVICE_VIEWS`.
-    pub views: Vec<u32>,
+    pub views: Vec<Row>,
     /// By rulebook: where its view of service class 0 is. Rulebooks with the same views share them.
     pub places: Vec<u32>,
 }
@@ -54,9 +54,16 @@ pub(crate) fn services(rulebooks: &mut Rulebooks<'_>) -> Result<Services, Capaci
         }
     }
     let books = rulebooks.books();
+    let mut rows = Pool::new("rows of services", u32::MAX);
+    let bases = (0..books).map(|book| {
+        let [.., service] = Place::of_book(book);
+        intern(&mut rows, rulebooks.base(service))
+    });
     let mut sweep = Sweep {
         open: vec![0; rulebooks.services.lists.len()],
-        rows: (0..books).map(|book| rulebooks.base(Place::of_services(book))).collect(),
+        bits: (0..books).map(|_| Bits::default()).collect(),
+        seen: bases.collect::<Result<_, _>>()?,
+        rows,
         classes: Pool::new("rows of service classes, by rulebook", u32::MAX),
         table: vec![0; SERVICES as usize],
         rulebooks,
@@ -72,15 +79,24 @@ pub(crate) fn services(rulebooks: &mut Rulebooks<'_>) -> Result<Services, Capaci
         views.intern(&column)
     });
     let places = places.collect::<Result<_, _>>()?;
-    Ok(Services { table: sweep.table, views: views.items, places })
+    let row = |&row: &u32| Row { base: sweep.rows.items[row as usize], own: sweep.rows.items[row as usize + 1] };
+    Ok(Services { table: sweep.table, views: views.items.iter().map(row).collect(), places })
+}
+
+/// A row's name: where its two numbers are.
+fn intern(rows: &mut Pool<u32>, row: Row) -> Result<u32, CapacityError> {
+    rows.intern(&[row.base, row.own])
 }
 
 struct Sweep<'r, 'a> {
     rulebooks: &'r mut Rulebooks<'a>,
     /// By list: how many of its services cover the port in hand. A list may cover one several times over.
     open: Vec<i32>,
-    /// By rulebook: the row of the port in hand.
-    rows: Vec<u32>,
+    /// By rulebook: the rules that ask for the port in hand, beside those that ask for none.
+    bits: Vec<Bits>,
+    /// By rulebook: the row of the port in hand, by name.
+    seen: Vec<u32>,
+    rows: Pool<u32>,
     /// By class: the rows of all rulebooks.
     classes: Pool<u32>,
     table: Vec<u32>,
@@ -106,8 +122,10 @@ impl Sweep<'_, '_> {
             }
             uses.sort_unstable();
             for uses in uses.chunk_by(|a, b| a.place == b.place) {
-                let row = &mut self.rows[uses[0].place.book()];
-                *row = self.rulebooks.changed(*row, uses, |word, bit| word ^ bit)?;
+                let book = uses[0].place.book();
+                uses.iter().for_each(|it| self.bits[book].flip(it.bit));
+                let row = self.rulebooks.beside_base(&self.bits[book], &uses[0])?;
+                self.seen[book] = intern(&mut self.rows, row)?;
             }
             let from = (changes[0].port as usize).min(size);
             let to = ports.peek().map_or(size, |next| size.min(next[0].port as usize));
@@ -121,7 +139,7 @@ impl Sweep<'_, '_> {
 
     /// The class of the rows in hand, which a use brought about.
     fn class(&mut self, it: Option<&Use>) -> Result<u32, CapacityError> {
-        let class = self.classes.intern(&self.rows)?.checked_div(self.rows.len() as u32).unwrap_or(0);
+        let class = self.classes.intern(&self.seen)?.checked_div(self.seen.len() as u32).unwrap_or(0);
         if class < SERVICE_CLASSES {
             return Ok(class);
         }
@@ -134,6 +152,7 @@ impl Sweep<'_, '_> {
 #[cfg(test)]
 mod tests {
     use abi::Direction;
+    use abi::tables::ONE_RULE;
 
     use super::*;
     use crate::checked::{Action, Rule};
@@ -156,14 +175,20 @@ mod tests {
         let policy = prefecture(vec![natori, municipality("sendai", 101)]);
         let mut rulebooks = Rulebooks::collect(&policy).expect("room");
         let services = services(&mut rulebooks).expect("room");
-        let layout = rulebooks.lay_out();
-        // The lists are the rules, and bits in the only chunk of their rows.
+        let layout = rulebooks.lay_out(&[]);
+        // The lists are the rules.
         let members = |protocol, port| {
             let class = services.table[service_index(protocol, port) as usize];
-            let row = services.views[(services.places[0] + class) as usize] as usize;
-            let chunk = layout.rows[row + 1] as u32 as usize * abi::tables::ROW_CHUNK as usize;
-            let word = layout.chunks[chunk];
-            (0..64).filter(|bit| word >> bit & 1 == 1).collect::<Vec<u32>>()
+            let Row { base, own } = services.views[(services.places[0] + class) as usize];
+            assert_eq!(layout.rows[base as usize], 0, "no rule is for every service");
+            match own & !ONE_RULE {
+                rule if own != rule => vec![rule],
+                record => {
+                    let record = &layout.rows[record as usize..];
+                    let word = if record[0] == 0 { 0 } else { record[1] };
+                    (0..64).filter(|bit| word >> bit & 1 == 1).collect()
+                }
+            }
         };
         assert_eq!(members(TCP, 0), [2]);
         assert_eq!(members(TCP, 79), [2]);

@@ -9,7 +9,9 @@ use std::fmt;
 
 use abi::Plain;
 use abi::prefixes::Record;
-use abi::tables::{Attachment, Class, Municipality, RuleEntry, View};
+use abi::tables::{Attachment, Class, Municipality, Row, View};
+
+pub use look_up::Match;
 
 /// Every policy table. Tables that are indexed by what packets carry or by lasting numbers are whole; the others end
 /// with the last entry in use.
@@ -27,10 +29,9 @@ pub struct Tables {
     pub(crate) vlans: Vec<u32>,
     pub(crate) inner_vlans: Vec<u32>,
     pub(crate) services: Vec<u32>,
-    pub(crate) service_views: Vec<u32>,
+    pub(crate) service_views: Vec<Row>,
     pub(crate) rows: Vec<u64>,
-    pub(crate) chunks: Vec<u64>,
-    pub(crate) rules: Vec<RuleEntry>,
+    pub(crate) rules: Vec<u32>,
     pub(crate) pool_addresses: Vec<u32>,
 }
 
@@ -61,7 +62,6 @@ impl Tables {
             image("SERVICES", &self.services),
             image("SERVICE_VIEWS", &self.service_views),
             image("ROWS", &self.rows),
-            image("CHUNKS", &self.chunks),
             image("RULES", &self.rules),
             image("POOL_ADDRESSES", &self.pool_addresses),
         ]

@@ -1,24 +1,23 @@
 //! What municipalities make of addresses → `VIEW_ROOTS` and `VIEWS`.
 //!
-//! What all municipalities together see is a number for [`crate::classes`], and equal numbers mean equal sight: views are
-//! interned, leaves of sixteen municipalities' views, and sights made of leaves. A prefix costs what it changes, not
-//! the number of municipalities that it says nothing to.
+//! A view is what one municipality sees in one direction, by its rulebook. What all rulebooks together see is a number for
+//! [`crate::classes`], and equal numbers mean equal sight: views are interned, leaves of sixteen views, and sights made
+//! of leaves. A prefix costs what it changes, not the number of municipalities that it says nothing to.
 
 use std::cmp::Reverse;
 
-use abi::Direction;
 use abi::limits::{VIEW_BLOCKS, VIEW_ROOTS};
-use abi::tables::{VIEW_BLOCK, View};
+use abi::tables::{Row, VIEW_BLOCK, View};
 
 use crate::checked::Policy;
 use crate::classes::{Classes, Sight, Tag};
 use crate::compile::{CapacityError, capacity};
 use crate::pool::Pool;
-use crate::rulebook::{Dimension, Place, Rulebooks, Use};
+use crate::rulebook::{Place, Rulebooks, Use};
 
-/// Municipalities of one leaf.
+/// Rulebooks of one leaf.
 const LEAF: usize = 16;
-/// Numbers of one view: source rows and destination rows by direction, and flags.
+/// Numbers of one view: source row, destination row, flags.
 const FIELDS: usize = 5;
 const FLAGS: usize = 4;
 const BLOCK: usize = VIEW_BLOCK as usize;
@@ -26,14 +25,14 @@ const BLOCK: usize = VIEW_BLOCK as usize;
 /// Everything that is seen.
 pub(crate) struct Views<'r, 'a> {
     rulebooks: &'r mut Rulebooks<'a>,
-    municipalities: usize,
+    books: usize,
     /// [`FIELDS`] numbers each; a view's name is where it begins.
     views: Pool<u32>,
     /// [`LEAF`] views each, likewise.
     leaves: Pool<u32>,
-    /// A leaf for every [`LEAF`] municipalities, likewise.
+    /// A leaf for every [`LEAF`] rulebooks, likewise.
     sights: Pool<u32>,
-    /// The views of the sight in hand, by municipality.
+    /// The views of the sight in hand, by rulebook.
     seen: Vec<u32>,
     /// The uses of the prefix in hand.
     uses: Vec<Use>,
@@ -41,26 +40,21 @@ pub(crate) struct Views<'r, 'a> {
 
 impl<'r, 'a> Views<'r, 'a> {
     /// With what is seen in no prefix.
-    pub fn new(policy: &Policy, rulebooks: &'r mut Rulebooks<'a>) -> Result<Self, CapacityError> {
-        let municipalities = policy.municipalities.len();
+    pub fn new(rulebooks: &'r mut Rulebooks<'a>) -> Result<Self, CapacityError> {
+        let books = rulebooks.books();
         let mut views = Self {
             rulebooks,
-            municipalities,
+            books,
             views: Pool::new("numbers of views", u32::MAX),
             leaves: Pool::new("views in leaves", u32::MAX),
             sights: Pool::new("leaves of sights", u32::MAX),
-            seen: vec![0; municipalities.next_multiple_of(LEAF)],
+            seen: vec![0; books.next_multiple_of(LEAF)],
             uses: Vec::new(),
         };
-        for position in 0..municipalities {
-            let mut view = [0; FIELDS];
-            for dimension in [Dimension::Source, Dimension::Destination] {
-                for direction in Direction::ALL {
-                    let place = Place::new(position, direction, dimension);
-                    view[field(place)] = views.rulebooks.base(place);
-                }
-            }
-            views.seen[position] = views.views.intern(&view)?;
+        for book in 0..books {
+            let [source, destination, _] = Place::of_book(book).map(|place| views.rulebooks.base(place));
+            let view = [source.base, source.own, destination.base, destination.own, 0];
+            views.seen[book] = views.views.intern(&view)?;
         }
         views.sight_of_seen()?;
         Ok(views)
@@ -81,10 +75,10 @@ impl<'r, 'a> Views<'r, 'a> {
         &self.leaves.items[leaf as usize..][..LEAF]
     }
 
-    /// How many municipalities see something else there than in no prefix, as far as two.
+    /// How many rulebooks see something else there than in no prefix, as far as three: a municipality has two.
     fn concerned(&self, sight: u32) -> usize {
         let pairs = self.leaves(sight).iter().zip(self.leaves(0)).filter(|(a, b)| a != b);
-        pairs.flat_map(|(&a, &b)| self.leaf(a).iter().zip(self.leaf(b))).filter(|(a, b)| a != b).take(2).count()
+        pairs.flat_map(|(&a, &b)| self.leaf(a).iter().zip(self.leaf(b))).filter(|(a, b)| a != b).take(3).count() / 3
     }
 
     /// Classes in an order in which neighbours are alike to most municipalities: those that concern several first, then
@@ -105,52 +99,46 @@ impl<'r, 'a> Views<'r, 'a> {
     ///
     /// # Errors
     /// There are more blocks, or more of them by municipality, than the tables hold.
-    pub fn lay_out(mut self, policy: &Policy, classes: &mut Classes) -> Result<Layout, CapacityError> {
+    pub fn lay_out(self, policy: &Policy, classes: &mut Classes) -> Result<Layout, CapacityError> {
         classes.renumber(&self.order(classes));
         let blocks = classes.states.len().div_ceil(BLOCK);
-        capacity::fits("blocks of address classes times municipalities", blocks * self.municipalities, VIEW_ROOTS)?;
-        let mut roots = vec![0; blocks * self.municipalities];
+        capacity::fits("blocks of address classes times rulebooks", blocks * self.books, VIEW_ROOTS)?;
+        let mut roots = vec![0; blocks * self.books];
         let mut pool = Pool::new("different views, in blocks of 64 classes", VIEW_BLOCKS * VIEW_BLOCK);
-        let mut number = |position: usize, views: &[u32; BLOCK]| {
-            let location = || policy.municipalities.get(position).map(|it| it.location.clone());
+        let mut number = |book: usize, views: &[u32; BLOCK]| {
+            let location = || policy.municipalities.get(book / 2).map(|it| it.location.clone());
             let place = pool.intern(views).map_err(|error| CapacityError { location: location(), ..error })?;
             Ok(place / VIEW_BLOCK)
         };
-        // By municipality: the view that all of a block had last, and that block.
-        let mut alike = vec![(u32::MAX, 0); self.municipalities];
+        // By rulebook: the view that all of a block had last, and that block.
+        let mut alike = vec![(u32::MAX, 0); self.books];
         for (block, states) in classes.states.chunks(BLOCK).enumerate() {
-            for (at, first) in (0..self.municipalities).step_by(LEAF).enumerate() {
+            for (at, first) in (0..self.books).step_by(LEAF).enumerate() {
                 let mut leaves = [self.leaves(states[0].sight)[at]; BLOCK];
                 leaves.iter_mut().zip(states).for_each(|(leaf, state)| *leaf = self.leaves(state.sight)[at]);
                 let one_leaf = leaves.iter().all(|leaf| *leaf == leaves[0]);
-                for position in first..self.municipalities.min(first + LEAF) {
-                    let view = self.leaf(leaves[0])[position - first];
+                for book in first..self.books.min(first + LEAF) {
+                    let view = self.leaf(leaves[0])[book - first];
                     let mut views = [view; BLOCK];
                     if !one_leaf {
-                        let seen = leaves.iter().map(|&leaf| self.leaf(leaf)[position - first]);
+                        let seen = leaves.iter().map(|&leaf| self.leaf(leaf)[book - first]);
                         views.iter_mut().zip(seen).for_each(|(view, seen)| *view = seen);
                     }
                     let root = if views.iter().all(|it| *it == view) {
-                        if alike[position].0 != view {
-                            alike[position] = (view, number(position, &views)?);
+                        if alike[book].0 != view {
+                            alike[book] = (view, number(book, &views)?);
                         }
-                        alike[position].1
+                        alike[book].1
                     } else {
-                        number(position, &views)?
+                        number(book, &views)?
                     };
-                    roots[position * blocks + block] = root;
+                    roots[book * blocks + block] = root;
                 }
             }
         }
-        self.seen.clear();
         let entry = |view: &u32| {
-            let fields = &self.views.items[*view as usize..][..FIELDS];
-            View {
-                source_row: [fields[0], fields[1]],
-                destination_row: [fields[2], fields[3]],
-                flags: fields[FLAGS],
-                reserved: 0,
-            }
+            let [a, b, c, d, flags] = fields(&self.views, *view);
+            View { source: Row { base: a, own: b }, destination: Row { base: c, own: d }, flags, reserved: 0 }
         };
         Ok(Layout { roots, views: pool.items.iter().map(entry).collect() })
     }
@@ -175,21 +163,23 @@ impl Sight for Views<'_, '_> {
         for (seen, &leaf) in self.seen.chunks_mut(LEAF).zip(leaves) {
             seen.copy_from_slice(&self.leaves.items[leaf as usize..][..LEAF]);
         }
-        for uses in self.uses.chunk_by(|a, b| a.place.municipality() == b.place.municipality()) {
-            let seen = &mut self.seen[uses[0].place.municipality()];
+        for uses in self.uses.chunk_by(|a, b| a.place.book() == b.place.book()) {
+            let seen = &mut self.seen[uses[0].place.book()];
             let mut view = fields(&self.views, *seen);
             for uses in uses.chunk_by(|a, b| a.place == b.place) {
-                let row = &mut view[field(uses[0].place)];
-                *row = self.rulebooks.changed(*row, uses, |word, bit| word | bit)?;
+                let at = 2 * uses[0].place.dimension() as usize;
+                let row = self.rulebooks.with(Row { base: view[at], own: view[at + 1] }, uses)?;
+                (view[at], view[at + 1]) = (row.base, row.own);
             }
             *seen = self.views.intern(&view)?;
         }
         for tag in tags {
             if let Tag::View(position, flags) = *tag {
-                let seen = &mut self.seen[usize::from(position)];
-                let mut view = fields(&self.views, *seen);
-                view[FLAGS] |= u32::from(flags);
-                *seen = self.views.intern(&view)?;
+                for seen in &mut self.seen[2 * usize::from(position)..][..2] {
+                    let mut view = fields(&self.views, *seen);
+                    view[FLAGS] |= u32::from(flags);
+                    *seen = self.views.intern(&view)?;
+                }
             }
         }
         self.sight_of_seen()
@@ -202,12 +192,7 @@ fn fields(views: &Pool<u32>, view: u32) -> [u32; FIELDS] {
     fields
 }
 
-/// Which number of a view a place of rows is.
-fn field(place: Place) -> usize {
-    2 * place.dimension() as usize + place.direction()
-}
-
-/// `VIEW_ROOTS`, by municipality's position and block of classes, and `VIEWS`.
+/// `VIEW_ROOTS`, by rulebook and block of classes, and `VIEWS`.
 pub(crate) struct Layout {
     pub roots: Vec<u32>,
     pub views: Vec<View>,

@@ -13,23 +13,22 @@ pub const ATTACHMENTS: u32 = 4096;
 /// Address classes of one generation: 60 municipalities with 10,000 prefixes of their own each, and as many again for
 /// what overlaps.
 pub const CLASSES: u32 = 1 << 20;
-/// Entries of `VIEW_ROOTS` in one generation: municipalities times blocks of classes.
-pub const VIEW_ROOTS: u32 = 1 << 22;
-/// Different blocks of views of one generation: where each class concerns one municipality, one for 64 classes.
+/// Entries of `VIEW_ROOTS` in one generation: rulebooks times blocks of classes.
+pub const VIEW_ROOTS: u32 = 1 << 23;
+/// Different blocks of views of one generation: where each class concerns one municipality, one or two for 64 classes.
 pub const VIEW_BLOCKS: u32 = 1 << 15;
 /// Service classes (protocol and destination port) of one generation.
 pub const SERVICE_CLASSES: u32 = 1 << 16;
 /// Entries of all service views of one generation: 120 rulebooks times all 65,536 service classes, or 600 times 13,000.
 pub const SERVICE_VIEWS: u32 = 1 << 23;
-/// 64-bit words of all records of rule rows of one generation: 8 words for a row of 10,000 rules.
+/// 64-bit words of all records of rule rows of one generation: a row in which any of 10,000 rules may be satisfied
+/// takes 160, one with few takes two or three more than it has rules.
 pub const ROW_WORDS: u32 = 1 << 24;
-/// Different chunks of rule rows of one generation, 128 bytes each.
-pub const CHUNKS: u32 = 1 << 20;
-/// Summary words of one row: 64 * 64 rules each.
+/// Summary words of one record: 64 * 64 rules each.
 pub const ROW_SUMMARIES: u32 = 4;
 /// Rules of one rulebook, baseline included.
 pub const RULEBOOK_RULES: u32 = ROW_SUMMARIES * 64 * 64;
-/// Rules of one generation, one that holds in both directions counted twice.
+/// Rules of one generation, plus 1.
 pub const RULES: u32 = 1 << 21;
 /// First level of the IPv4 prefix table: one entry a /24.
 pub const V4_ROOT: u32 = 1 << 24;

@@ -30,18 +30,36 @@ pub mod class {
     pub const ESSENTIAL: u32 = 2;
 }
 
+/// The rules of a rulebook that a class satisfies in one dimension, one bit each: those of two records together.
+///
+/// A record in `ROWS` has [`Rulebook::summaries`] words with a bit for every word of 64 rules that is not empty, then
+/// those words. Equal records are one. The rules that many classes satisfy are in a record that these share.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Row {
+    /// Where the shared record begins.
+    pub base: u32,
+    /// Where the class's own begins; 0: the empty one; [`ONE_RULE`] with the number of a bit: that rule alone.
+    pub own: u32,
+}
+plain!(Row, 8);
+
+/// In [`Row::own`].
+pub const ONE_RULE: u32 = 1 << 31;
+
 /// Address classes in one block of `VIEWS`. Entry of `VIEW_ROOTS`: number of a block. Index: `Municipality::views +
-/// class / VIEW_BLOCK`. Municipalities that see a block of classes alike share its block of views.
+/// class / VIEW_BLOCK`. Rulebooks to which a block of classes is the same share its block of views.
 pub const VIEW_BLOCK: u32 = 64;
 
-/// Entry of `VIEWS`: an address class as one municipality sees it. Index: `block * VIEW_BLOCK + class % VIEW_BLOCK`.
+/// Entry of `VIEWS`: an address class as one municipality sees it in one direction. Index: `block * VIEW_BLOCK + class %
+/// VIEW_BLOCK`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    /// Row for the address as source, by direction: where its record begins in `ROWS`.
-    pub source_row: [u32; 2],
-    /// Row for the address as destination, by direction.
-    pub destination_row: [u32; 2],
+    /// The address as source.
+    pub source: Row,
+    /// The address as destination.
+    pub destination: Row,
     /// Bits of [`view`].
     pub flags: u32,
     /// Zero.
@@ -61,32 +79,23 @@ pub mod view {
     pub const PUBLISHED: u32 = 8;
 }
 
-/// Words of a chunk: [`ROW_CHUNK`] times 64 rules, 128 bytes.
-pub const ROW_CHUNK: u32 = 16;
-
-/// The rules of one municipality in one direction, the baseline first, one bit each. A rule matches where its bit is set
-/// in the source row, the destination row and the service row; the lowest such bit wins.
-///
-/// A row is a record in `ROWS`: [`Rulebook::summaries`] words with a bit for every word of the row that is not empty,
-/// then the numbers of the row's chunks in `CHUNKS`, two to a word, the lower half first. Word `w` of a row is word
-/// `w % ROW_CHUNK` of its chunk `w / ROW_CHUNK`. Chunk 0 is empty. Equal records and equal chunks are one.
+/// The rules of one municipality in one direction, one bit each: the baseline, then its own. A rule matches where its bit
+/// is set in the source row, the destination row and the service row; the lowest such bit wins.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rulebook {
-    /// Summary words of each row, at most [`crate::limits::ROW_SUMMARIES`]; 0: there are no rules.
+    /// Summary words of each record, at most [`crate::limits::ROW_SUMMARIES`]; 0: there are no rules.
     pub summaries: u32,
-    /// Index in `SERVICE_VIEWS` of service class 0; the entry says where a record begins in `ROWS`.
+    /// Index in `SERVICE_VIEWS` of service class 0; the entry is a [`Row`].
     pub service_views: u32,
-    /// Rules of the baseline: the bits below this.
+    /// Rules of the baseline: the bits below this. Rule `bit + 1` is theirs.
     pub baseline: u32,
-    /// Index in `RULES` of the rule of bit 0, of the baseline.
-    pub baseline_rules: u32,
-    /// Index in `RULES` of the municipality's first own rule, that of bit `baseline`.
+    /// Rule of the first bit after the baseline, as events carry it.
     pub own_rules: u32,
     /// [`action`] when no rule matches: `ALLOW` or `DENY`.
     pub default_action: u32,
 }
-plain!(Rulebook, 24);
+plain!(Rulebook, 20);
 
 /// Entry of `MUNICIPALITIES`, by municipality number.
 #[repr(C)]
@@ -94,8 +103,8 @@ plain!(Rulebook, 24);
 pub struct Municipality {
     /// By direction number.
     pub rulebooks: [Rulebook; 2],
-    /// Index in `VIEW_ROOTS` of the block of class 0.
-    pub views: u32,
+    /// By direction number: index in `VIEW_ROOTS` of the block of class 0.
+    pub views: [u32; 2],
     /// Index in `POOL_ADDRESSES` of the first pool address.
     pub pool: u32,
     /// Number of pool addresses; 0: IPv4 is routed untranslated.
@@ -105,7 +114,7 @@ pub struct Municipality {
     /// Attachment whose namespace routes packets inwards where no flow remembers the way; 0: none.
     pub attachment: u32,
 }
-plain!(Municipality, 68);
+plain!(Municipality, 64);
 
 /// Bits of [`Municipality::flags`].
 pub mod municipality {
@@ -132,27 +141,17 @@ pub struct Attachment {
 }
 plain!(Attachment, 8);
 
-/// Entry of `RULES`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RuleEntry {
-    /// Rule index within the generation, plus 1, as events carry it.
-    pub rule: u32,
-    /// One of [`action`].
-    pub action: u16,
-    /// 1 for a rule of the baseline, 0 for one of the municipality.
-    pub baseline: u16,
-}
-plain!(RuleEntry, 8);
+/// Rules in an entry (u32) of `RULES`: an [`action`] of two bits each, the first lowest, from rule 0, which does not exist.
+pub const RULES_A_WORD: u32 = 16;
 
 /// What a rule says.
 pub mod action {
     /// Drop.
-    pub const DENY: u16 = 0;
+    pub const DENY: u32 = 0;
     /// Forward.
-    pub const ALLOW: u16 = 1;
+    pub const ALLOW: u32 = 1;
     /// Hand to the inspector.
-    pub const INSPECT: u16 = 2;
+    pub const INSPECT: u32 = 2;
 }
 
 /// Index in `SERVICES` of a protocol and destination port (host order). TCP and UDP have a region each, one entry a

@@ -10,7 +10,7 @@ use abi::flow::{Bucket, FragmentKey, FragmentOwner};
 use abi::limits;
 use abi::ports::{Port, SlowPath, Trunk};
 use abi::prefixes::Record;
-use abi::tables::{self, Attachment, Class, Municipality, RuleEntry, View};
+use abi::tables::{self, Attachment, Class, Municipality, Row, View};
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::btf_maps::{Array, DevMap, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use aya_ebpf::{Global, macros::btf_map};
@@ -51,11 +51,11 @@ pub static RECORDS: Array<Record, { halves(limits::RECORDS) }, MMAP> = Array::ne
 /// What is true of an address class for everyone; the loader sets the size with `CLASSES_PER_HALF`.
 #[btf_map]
 pub static CLASSES: Array<Class, { halves(limits::CLASSES) }, MMAP> = Array::new();
-/// By municipality and block of address classes: a block of `VIEWS`; the loader sets the size with
+/// By municipality, direction and block of address classes: a block of `VIEWS`; the loader sets the size with
 /// `VIEW_ROOTS_PER_HALF`.
 #[btf_map]
 pub static VIEW_ROOTS: Array<Pair, { paired_halves(limits::VIEW_ROOTS) }, MMAP> = Array::new();
-/// What is true of an address class for one municipality, by block; the loader sets the size with `VIEWS_PER_HALF`.
+/// What is true of an address class for one municipality in one direction, by block; the loader sets the size with `VIEWS_PER_HALF`.
 #[btf_map]
 pub static VIEWS: Array<View, { halves(limits::VIEW_BLOCKS * tables::VIEW_BLOCK) }, MMAP> = Array::new();
 /// By municipality number: where its views and rules are.
@@ -75,17 +75,13 @@ pub static INNER_VLANS: Array<Pair, { paired_halves(limits::QINQ_BLOCKS * limits
 pub static SERVICES: Array<Pair, { paired_halves(tables::SERVICES) }, MMAP> = Array::new();
 /// Service class to row, by rulebook; the loader sets the size with `SERVICE_VIEWS_PER_HALF`.
 #[btf_map]
-pub static SERVICE_VIEWS: Array<Pair, { paired_halves(limits::SERVICE_VIEWS) }, MMAP> = Array::new();
+pub static SERVICE_VIEWS: Array<Row, { halves(limits::SERVICE_VIEWS) }, MMAP> = Array::new();
 /// Records of the rows of all rulebooks; the loader sets the size with `ROWS_PER_HALF`.
 #[btf_map]
 pub static ROWS: Array<u64, { halves(limits::ROW_WORDS) }, MMAP> = Array::new();
-/// Chunks of rows, a word each, 128 bytes a chunk; the loader sets the size with `CHUNKS_PER_HALF`.
+/// What each rule says, by rule number.
 #[btf_map]
-pub static CHUNKS: Array<u64, { halves(limits::CHUNKS * tables::ROW_CHUNK) }, MMAP> = Array::new();
-/// What each rule says: the baseline's by direction, then each rulebook's own in the order of their bits; the loader sets
-/// the size with `RULES_PER_HALF`.
-#[btf_map]
-pub static RULES: Array<RuleEntry, { halves(limits::RULES) }, MMAP> = Array::new();
+pub static RULES: Array<Pair, { paired_halves(limits::RULES / tables::RULES_A_WORD) }, MMAP> = Array::new();
 /// IPv4 addresses of all NAT pools, in network order.
 #[btf_map]
 pub static POOL_ADDRESSES: Array<Pair, { paired_halves(limits::POOL_ADDRESSES) }, MMAP> = Array::new();
@@ -157,12 +153,6 @@ pub static SERVICE_VIEWS_PER_HALF: Global<u32> = Global::new(limits::SERVICE_VIE
 /// Words in one half of `ROWS`.
 #[unsafe(no_mangle)]
 pub static ROWS_PER_HALF: Global<u32> = Global::new(limits::ROW_WORDS);
-/// Words in one half of `CHUNKS`.
-#[unsafe(no_mangle)]
-pub static CHUNKS_PER_HALF: Global<u32> = Global::new(limits::CHUNKS * tables::ROW_CHUNK);
-/// Rules in one half of `RULES`.
-#[unsafe(no_mangle)]
-pub static RULES_PER_HALF: Global<u32> = Global::new(limits::RULES);
 /// Buckets of `FLOWS`, a power of two, minus 1.
 #[unsafe(no_mangle)]
 pub static FLOW_MASK: Global<u32> = Global::new(limits::FLOW_BUCKETS - 1);

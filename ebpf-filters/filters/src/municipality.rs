@@ -43,7 +43,7 @@ pub fn views(packet: &mut Packet) -> Stage {
     if municipality.flags & flag::PRESENT == 0 {
         return drop(Reason::Internal);
     }
-    packet.views = municipality.views;
+    packet.views = if packet.is_egress() { municipality.views[0] } else { municipality.views[1] };
     packet.municipality_flags = municipality.flags;
     go_on()
 }

@@ -6,11 +6,11 @@
 
 use abi::flow::Flow;
 use abi::limits::ROW_SUMMARIES;
-use abi::tables::{ROW_CHUNK, Rulebook, action, service_index};
+use abi::tables::{ONE_RULE, Row, Rulebook, action, service_index};
 use abi::{Direction, Reason, Verdict};
 
 use crate::decision::{Decision, Stage, need};
-use crate::maps::{CHUNKS, CHUNKS_PER_HALF, ROWS, ROWS_PER_HALF, RULES, RULES_PER_HALF};
+use crate::maps::{ROWS, ROWS_PER_HALF};
 use crate::packet::{Packet, subprogram};
 use crate::tables;
 
@@ -89,7 +89,8 @@ fn first_match(question: &Question) -> Stage<Ruling> {
     let municipality = tables::municipality(half, question.municipality as u16)?;
     let ingress = question.direction == Direction::Ingress as u32;
     let book = if ingress { &municipality.rulebooks[1] } else { &municipality.rulebooks[0] };
-    let mut search = search(question, municipality.views, book, ingress)?;
+    let views = if ingress { municipality.views[1] } else { municipality.views[0] };
+    let mut search = search(question, views, book)?;
     let mut found = NOTHING;
     for at in 0..ROW_SUMMARIES {
         if at >= book.summaries || found != NOTHING {
@@ -98,99 +99,137 @@ fn first_match(question: &Question) -> Stage<Ruling> {
         found = match_summary(&mut search, at);
     }
     if found == NOTHING {
-        let allow = book.default_action == action::ALLOW as u32;
+        let allow = book.default_action == action::ALLOW;
         let (verdict, reason) =
             if allow { (Verdict::Forward, Reason::DefaultAllow) } else { (Verdict::Drop, Reason::DefaultDeny) };
         return Stage::Continue(Ruling { decision: Decision::new(verdict, reason), rule: 0 });
     }
-    let own = found.wrapping_sub(book.baseline);
-    let index =
-        if found < book.baseline { book.baseline_rules.wrapping_add(found) } else { book.own_rules.wrapping_add(own) };
-    let index = half.wrapping_mul(RULES_PER_HALF.load()).wrapping_add(index);
-    let entry = need(RULES.get(index))?;
-    let reason = if entry.baseline != 0 { Reason::BaselineRule } else { Reason::Rule };
-    let verdict = match entry.action {
+    let (rule, reason) = if found < book.baseline {
+        (found.wrapping_add(1), Reason::BaselineRule)
+    } else {
+        (found.wrapping_sub(book.baseline).wrapping_add(book.own_rules), Reason::Rule)
+    };
+    let verdict = match tables::action(half, rule) {
         action::ALLOW => Verdict::Forward,
         action::INSPECT => Verdict::Inspect,
         _ => Verdict::Drop,
     };
-    Stage::Continue(Ruling { decision: Decision::new(verdict, reason), rule: entry.rule })
+    Stage::Continue(Ruling { decision: Decision::new(verdict, reason), rule })
 }
 
 /// No rule: no row has this bit.
 const NOTHING: u32 = u32::MAX;
 
-/// What is looked for in the rows.
+/// What is looked for in the rows of source, destination and service, in this order.
 #[repr(C)]
 struct Search {
-    /// Where the source's, the destination's and the service's records begin in `ROWS`, the half included.
-    records: [u32; 3],
+    /// Where the half begins in `ROWS`.
+    half: u32,
     summaries: u32,
-    /// Where the half begins in `CHUNKS`.
-    chunks: u32,
+    rows: [Row; 3],
+    /// Where the words of the summary word in hand begin in each record.
+    words: [Row; 3],
 }
 
 #[inline(always)]
-fn search(question: &Question, views: u32, book: &Rulebook, ingress: bool) -> Stage<Search> {
-    let half = question.half;
-    let source = tables::view(half, views, question.source_class)?.source_row;
-    let destination = tables::view(half, views, question.destination_class)?.destination_row;
-    let service = tables::service_row(half, book.service_views, question.service);
-    let (source, destination) = if ingress { (source[1], destination[1]) } else { (source[0], destination[0]) };
-    let rows = half.wrapping_mul(ROWS_PER_HALF.load());
+fn search(question: &Question, views: u32, book: &Rulebook) -> Stage<Search> {
+    let source = tables::view(question.half, views, question.source_class)?.source;
+    let destination = tables::view(question.half, views, question.destination_class)?.destination;
+    let service = tables::service_row(question.half, book.service_views, question.service)?;
+    let half = question.half.wrapping_mul(ROWS_PER_HALF.load());
     Stage::Continue(Search {
-        records: [rows.wrapping_add(source), rows.wrapping_add(destination), rows.wrapping_add(service)],
+        half,
         summaries: book.summaries,
-        chunks: half.wrapping_mul(CHUNKS_PER_HALF.load()),
+        rows: [source, destination, service],
+        words: [first_words(source, book), first_words(destination, book), first_words(service, book)],
     })
 }
 
-/// The first rule among those of a summary word, or [`NOTHING`].
+#[inline(always)]
+fn first_words(row: Row, book: &Rulebook) -> Row {
+    Row { base: row.base.wrapping_add(book.summaries), own: row.own.wrapping_add(book.summaries) }
+}
+
+/// The first rule among those of a summary word, or [`NOTHING`]. Summary words are asked for in order.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn match_summary(search: *mut Search, at: u32) -> u32 {
     subprogram(search, NOTHING, |search| {
-        let mut words =
-            row_word(search.records[0], at) & row_word(search.records[1], at) & row_word(search.records[2], at);
+        let mut words = u64::MAX;
+        for row in 0..search.rows.len() {
+            words &= record_word(search, search.rows[row].base.wrapping_add(at)) | own_summary(search, row, at);
+        }
         for _ in 0..64 {
             if words == 0 {
                 break;
             }
-            let word = at.wrapping_mul(64).wrapping_add(lowest_bit(words));
-            words &= words.wrapping_sub(1);
-            let bits = chunk_word(search, 0, word) & chunk_word(search, 1, word) & chunk_word(search, 2, word);
-            if bits != 0 {
-                return word.wrapping_mul(64).wrapping_add(lowest_bit(bits));
+            let lowest = words & words.wrapping_neg();
+            words ^= lowest;
+            // Most rules have a destination or a service of their own, few a source.
+            let bits = row_word(search, 1, at, lowest) & row_word(search, 2, at, lowest);
+            if bits == 0 {
+                continue;
             }
+            let bits = bits & row_word(search, 0, at, lowest);
+            if bits != 0 {
+                let word = at.wrapping_mul(64).wrapping_add(bits_below(lowest));
+                return word.wrapping_mul(64).wrapping_add(bits_below(bits & bits.wrapping_neg()));
+            }
+        }
+        for row in 0..search.rows.len() {
+            let base = record_word(search, search.rows[row].base.wrapping_add(at));
+            search.words[row].base = search.words[row].base.wrapping_add(base.count_ones());
+            let own = own_summary(search, row, at);
+            search.words[row].own = search.words[row].own.wrapping_add(own.count_ones());
         }
         NOTHING
     })
 }
 
-/// A word of a record; empty beyond the table's end.
-#[inline(always)]
-fn row_word(record: u32, at: u32) -> u64 {
-    ROWS.get(record.wrapping_add(at)).copied().unwrap_or(0)
+/// A word of a row, by the summary word that it is in and its bit there.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn row_word(search: *mut Search, row: u32, at: u32, bit: u64) -> u64 {
+    subprogram(search, 0, |search| {
+        let row = (row as usize).min(2);
+        let Row { base, own } = search.rows[row];
+        let words = search.words[row];
+        let mut bits = 0;
+        let summary = record_word(search, base.wrapping_add(at));
+        if summary & bit != 0 {
+            bits = record_word(search, words.base.wrapping_add((summary & bit.wrapping_sub(1)).count_ones()));
+        }
+        let summary = own_summary(search, row, at);
+        if summary & bit != 0 {
+            bits |= if own & ONE_RULE != 0 {
+                1 << (own & 63)
+            } else {
+                record_word(search, words.own.wrapping_add((summary & bit.wrapping_sub(1)).count_ones()))
+            };
+        }
+        bits
+    })
 }
 
-/// A word of a row, by way of the record's number of its chunk; empty beyond the table's end.
+/// The summary of a class's own rules.
 #[inline(always)]
-fn chunk_word(search: &Search, row: usize, word: u32) -> u64 {
-    let number = word / ROW_CHUNK;
-    let pair = row_word(search.records[row], search.summaries.wrapping_add(number / 2));
-    let chunk = (pair >> (number % 2 * 32)) as u32;
-    let index = chunk.wrapping_mul(ROW_CHUNK).wrapping_add(word % ROW_CHUNK);
-    CHUNKS.get(search.chunks.wrapping_add(index)).copied().unwrap_or(0)
+fn own_summary(search: &Search, row: usize, at: u32) -> u64 {
+    let own = search.rows[row].own;
+    if own & ONE_RULE == 0 {
+        return record_word(search, own.wrapping_add(at));
+    }
+    let word = (own & !ONE_RULE) / 64;
+    if word / 64 == at { 1 << (word % 64) } else { 0 }
 }
 
-/// Number of the lowest bit set, by halving: BPF has no instruction for it, and the compiler's own way is a table.
+/// A word of `ROWS`; empty beyond its end.
 #[inline(always)]
-const fn lowest_bit(bits: u64) -> u32 {
-    let lowest = bits & bits.wrapping_neg();
-    ((lowest & 0xffff_ffff_0000_0000 != 0) as u32) << 5
-        | ((lowest & 0xffff_0000_ffff_0000 != 0) as u32) << 4
-        | ((lowest & 0xff00_ff00_ff00_ff00 != 0) as u32) << 3
-        | ((lowest & 0xf0f0_f0f0_f0f0_f0f0 != 0) as u32) << 2
-        | ((lowest & 0xcccc_cccc_cccc_cccc != 0) as u32) << 1
-        | (lowest & 0xaaaa_aaaa_aaaa_aaaa != 0) as u32
+fn record_word(search: &Search, index: u32) -> u64 {
+    ROWS.get(search.half.wrapping_add(index)).copied().unwrap_or(0)
+}
+
+/// How many bits are below the only one set: BPF has no instruction for it, and the compiler's own way is a table.
+#[inline(always)]
+const fn bits_below(bit: u64) -> u32 {
+    bit.wrapping_sub(1).count_ones()
 }

@@ -2,13 +2,13 @@
 
 use abi::limits;
 use abi::prefixes::{POINTER, Record, kind, kind_of, number_of, v4_root_index, v6_root_index};
-use abi::tables::{Class, Municipality, VIEW_BLOCK, View};
+use abi::tables::{Class, Municipality, RULES_A_WORD, Row, VIEW_BLOCK, View};
 use abi::{Address, prefixes, tables};
 
 use crate::decision::{Stage, need};
 use crate::maps::{
     CLASSES, CLASSES_PER_HALF, INNER_VLANS, MUNICIPALITIES, NODES, NODES_PER_HALF, POOL_ADDRESSES, RECORDS,
-    RECORDS_PER_HALF, SERVICE_VIEWS, SERVICE_VIEWS_PER_HALF, SERVICES, V4_ROOT, V6_ROOT, VIEW_ROOTS,
+    RECORDS_PER_HALF, RULES, SERVICE_VIEWS, SERVICE_VIEWS_PER_HALF, SERVICES, V4_ROOT, V6_ROOT, VIEW_ROOTS,
     VIEW_ROOTS_PER_HALF, VIEWS, VIEWS_PER_HALF, VLANS, word,
 };
 
@@ -95,9 +95,17 @@ pub fn inner_vlan(half: u32, block: u32, inner: u16) -> u32 {
 
 /// The service row of a protocol and port in the rulebook whose service views begin at `views`.
 #[inline(always)]
-pub fn service_row(half: u32, views: u32, service: u32) -> u32 {
+pub fn service_row(half: u32, views: u32, service: u32) -> Stage<Row> {
     let class = word(&SERVICES, half, tables::SERVICES, service);
-    word(&SERVICE_VIEWS, half, SERVICE_VIEWS_PER_HALF.load(), views.wrapping_add(class))
+    let index = half.wrapping_mul(SERVICE_VIEWS_PER_HALF.load()).wrapping_add(views).wrapping_add(class);
+    need(SERVICE_VIEWS.get(index)).map_continue(|row| *row)
+}
+
+/// What a rule says.
+#[inline(always)]
+pub fn action(half: u32, rule: u32) -> u32 {
+    let actions = word(&RULES, half, limits::RULES / RULES_A_WORD, rule / RULES_A_WORD);
+    actions >> (rule % RULES_A_WORD * 2) & 3
 }
 
 /// A NAT pool address in network order.

@@ -1,12 +1,12 @@
 //! How large the policy tables are that differ most between policies: maps are allocated whole when they are loaded, so
 //! the loader makes them as large as somebody needs them.
 //!
-//! At their largest, both halves: `V4_ROOT` 128 MiB, `RECORDS` 192 MiB and `NODES` 128 MiB for prefixes, `ROWS` 256 MiB
-//! and `CHUNKS` 256 MiB for rules, `VIEWS` 96 MiB, `SERVICE_VIEWS` 64 MiB, `VIEW_ROOTS` 32 MiB, `RULES` 32 MiB and
-//! `CLASSES` 16 MiB. With the flow table's 128 MiB and 25 MiB of all others, a gateway takes about 1.3 GiB.
+//! At their largest, both halves: `V4_ROOT` 128 MiB, `RECORDS` 192 MiB and `NODES` 128 MiB for prefixes; `ROWS` 256 MiB,
+//! `SERVICE_VIEWS` 128 MiB, `VIEWS` 96 MiB, `VIEW_ROOTS` 64 MiB and `CLASSES` 16 MiB for rules. With the flow table's
+//! 128 MiB and 25 MiB of all others, a gateway takes about 1.15 GiB.
 
 use abi::limits;
-use abi::tables::{ROW_CHUNK, VIEW_BLOCK};
+use abi::tables::VIEW_BLOCK;
 use policy::CompiledPolicy;
 
 /// A table whose room the loader chooses.
@@ -27,16 +27,14 @@ pub(crate) struct Table {
 }
 
 /// Every table whose room the loader chooses.
-pub(crate) const TABLES: [Table; 9] = [
+pub(crate) const TABLES: [Table; 7] = [
     table("NODES", "NODES_PER_HALF", limits::NODES, 1 << 12, [4 * limits::NODE_ENTRIES, 8]),
     table("RECORDS", "RECORDS_PER_HALF", limits::RECORDS, 1 << 14, [64, 64]),
     table("CLASSES", "CLASSES_PER_HALF", limits::CLASSES, 1 << 12, [8, 8]),
     table("VIEW_ROOTS", "VIEW_ROOTS_PER_HALF", limits::VIEW_ROOTS, 1 << 12, [4, 8]),
     table("VIEWS", "VIEWS_PER_HALF", limits::VIEW_BLOCKS * VIEW_BLOCK, 1 << 14, [24, 24]),
-    table("SERVICE_VIEWS", "SERVICE_VIEWS_PER_HALF", limits::SERVICE_VIEWS, 1 << 14, [4, 8]),
+    table("SERVICE_VIEWS", "SERVICE_VIEWS_PER_HALF", limits::SERVICE_VIEWS, 1 << 14, [8, 8]),
     table("ROWS", "ROWS_PER_HALF", limits::ROW_WORDS, 1 << 16, [8, 8]),
-    table("CHUNKS", "CHUNKS_PER_HALF", limits::CHUNKS * ROW_CHUNK, 1 << 16, [8, 8]),
-    table("RULES", "RULES_PER_HALF", limits::RULES, 1 << 14, [8, 8]),
 ];
 
 const fn table(map: &'static str, global: &'static str, largest: u32, small: u32, bytes: [u32; 2]) -> Table {

@@ -55,9 +55,8 @@ pub fn load(globals: &Globals, pins: Option<&Path>) -> Result<Ebpf, Error> {
 }
 
 /// Every map of the object.
-pub const MAPS: [&str; 30] = [
+pub const MAPS: [&str; 29] = [
     "ATTACHMENTS",
-    "CHUNKS",
     "CLASSES",
     "CONTROL",
     "COUNTERS",

@@ -1,99 +1,131 @@
-//! Rows of bits, one bit a rule, as [`abi::tables::Rulebook`] describes them: records of summaries and chunk numbers.
+//! Rows of bits, one bit a rule, as [`abi::tables::Row`] describes them: a shared record, and what a class adds to it.
 //!
-//! A row is made from another by changing bits, so it costs what differs; the chunks that do not are shared.
+//! A class that adds a rule or a few costs a number or a few words, however full the row is that it adds them to. One
+//! that adds more than [`FEW`] words gets a record of its own, for classes within it to share.
 
-use abi::limits::{CHUNKS, ROW_SUMMARIES, ROW_WORDS};
-use abi::tables::ROW_CHUNK;
+use abi::limits::{ROW_SUMMARIES, ROW_WORDS, RULEBOOK_RULES};
+use abi::tables::{ONE_RULE, Row};
 
 use crate::compile::CapacityError;
 use crate::pool::Pool;
 
-const CHUNK_WORDS: usize = ROW_CHUNK as usize;
-const CHUNK_BITS: u32 = 64 * ROW_CHUNK;
-/// Words of the longest record: a number of 32 bits for each chunk after the summaries.
-const LONGEST: usize = (ROW_SUMMARIES + ROW_SUMMARIES * 64 / ROW_CHUNK / 2) as usize;
+/// Words of the longest row.
+const WORDS: usize = (RULEBOOK_RULES / 64) as usize;
 /// Words of a cache line.
 const LINE: usize = 8;
+/// Words beside the shared record, at most.
+const FEW: usize = 16;
 
-/// How long the rows of a rulebook are.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Length {
-    /// Summary words: one a 64 words.
-    pub summaries: usize,
-    chunks: usize,
+/// Bits that are being put together.
+pub(crate) struct Bits {
+    words: Box<[u64; WORDS]>,
 }
 
-impl Length {
-    /// Of rows with this many bits.
-    pub fn of(bits: usize) -> Self {
-        let words = bits.div_ceil(64);
-        Self { summaries: words.div_ceil(64), chunks: words.div_ceil(CHUNK_WORDS) }
+impl Default for Bits {
+    fn default() -> Self {
+        Self { words: Box::new([0; WORDS]) }
+    }
+}
+
+impl Bits {
+    /// Sets a bit.
+    pub fn set(&mut self, bit: u32) {
+        self.words[bit as usize / 64] |= 1 << (bit % 64);
     }
 
-    /// Words of a record.
-    fn words(self) -> usize {
-        self.summaries + self.chunks.div_ceil(2)
+    /// Changes a bit.
+    pub fn flip(&mut self, bit: u32) {
+        self.words[bit as usize / 64] ^= 1 << (bit % 64);
     }
 }
 
 /// The rows of every rulebook.
 pub(crate) struct Rows {
-    /// `ROWS`; a row's name is where its record begins.
-    pub records: Pool<u64>,
-    /// `CHUNKS`.
-    pub chunks: Pool<u64>,
+    records: Pool<u64>,
+    /// Record in the making.
+    record: Vec<u64>,
 }
 
 impl Rows {
+    /// With the empty record.
     pub fn new() -> Result<Self, CapacityError> {
-        let mut chunks = Pool::new("words of different chunks of rule rows", CHUNKS * ROW_CHUNK);
-        chunks.intern(&[0; CHUNK_WORDS])?;
-        Ok(Self { records: Pool::new("words of rule rows", ROW_WORDS), chunks })
+        let mut records = Pool::new("words of rule rows", ROW_WORDS);
+        records.intern(&[0; ROW_SUMMARIES as usize])?;
+        Ok(Self { records, record: Vec::new() })
     }
 
-    /// The row without a bit.
-    pub fn empty(&mut self, length: Length) -> Result<u32, CapacityError> {
-        self.place(length, &[0; LONGEST])
+    /// `ROWS`.
+    pub fn into_words(self) -> Vec<u64> {
+        self.records.items
     }
 
-    /// A row with bits changed: `change` makes a word from what it was and the bits concerned, which come in ascending
-    /// order.
-    pub fn changed(
-        &mut self,
-        length: Length,
-        row: u32,
-        bits: impl IntoIterator<Item = u32>,
-        change: fn(u64, u64) -> u64,
-    ) -> Result<u32, CapacityError> {
-        let mut record = [0; LONGEST];
-        let start = row as usize;
-        record[..length.words()].copy_from_slice(&self.records.items[start..start + length.words()]);
-        let mut bits = bits.into_iter().peekable();
-        while let Some(&bit) = bits.peek() {
-            let number = (bit / CHUNK_BITS) as usize;
-            let reference = &mut record[length.summaries + number / 2];
-            let shift = number % 2 * 32;
-            let old = (*reference >> shift) as u32 as usize * CHUNK_WORDS;
-            let mut chunk = [0; CHUNK_WORDS];
-            chunk.copy_from_slice(&self.chunks.items[old..old + CHUNK_WORDS]);
-            while let Some(bit) = bits.next_if(|bit| (bit / CHUNK_BITS) as usize == number) {
-                let word = &mut chunk[(bit / 64) as usize % CHUNK_WORDS];
-                *word = change(*word, 1 << (bit % 64));
+    /// Sets the bits of a record.
+    fn read(&self, summaries: usize, record: u32, bits: &mut [u64]) {
+        let record = &self.records.items[record as usize..];
+        let mut words = record[summaries..].iter();
+        for (&summary, bits) in record[..summaries].iter().zip(bits.chunks_mut(64)) {
+            for (_, bits) in (0..).zip(bits).filter(|(at, _)| summary >> at & 1 == 1) {
+                *bits |= words.next().copied().unwrap_or(0);
             }
-            let new = u64::from(self.chunks.intern(&chunk)?) / CHUNK_WORDS as u64;
-            *reference = (*reference & !(u64::from(u32::MAX) << shift)) | new << shift;
-            let first = number * CHUNK_WORDS;
-            let filled = chunk.iter().zip(0..).fold(0, |filled, (&word, at)| filled | u64::from(word != 0) << at);
-            let summary = &mut record[first / 64];
-            *summary = (*summary & !(((1 << CHUNK_WORDS) - 1) << (first % 64))) | filled << (first % 64);
         }
-        self.place(length, &record)
     }
 
-    /// A record lies in as few cache lines as it can.
-    fn place(&mut self, length: Length, record: &[u64; LONGEST]) -> Result<u32, CapacityError> {
-        let words = length.words();
-        self.records.intern_aligned(&record[..words], words.next_power_of_two().min(LINE))
+    /// The row with these bits and no others.
+    pub fn base(&mut self, summaries: usize, bits: &Bits) -> Result<Row, CapacityError> {
+        Ok(Row { base: self.write(summaries, &bits.words[..summaries * 64])?, own: 0 })
+    }
+
+    /// The row with these bits beside those of a shared record.
+    pub fn beside(&mut self, summaries: usize, base: u32, bits: &Bits) -> Result<Row, CapacityError> {
+        let words = &bits.words[..summaries * 64];
+        let mut filled = (0..).zip(words).filter(|(_, word)| **word != 0);
+        let (first, second) = (filled.next(), filled.next());
+        let own = match (first, second) {
+            (None, _) => 0,
+            (Some((at, word)), None) if word.is_power_of_two() => ONE_RULE | (at * 64 + word.trailing_zeros()),
+            _ if filled.nth(FEW - 2).is_none() => self.write(summaries, words)?,
+            _ => {
+                let mut all = Bits { words: bits.words.clone() };
+                self.read(summaries, base, &mut all.words[..summaries * 64]);
+                return self.base(summaries, &all);
+            }
+        };
+        Ok(Row { base, own })
+    }
+
+    /// A row with bits added.
+    pub fn with(
+        &mut self,
+        summaries: usize,
+        Row { base, own }: Row,
+        added: impl IntoIterator<Item = u32>,
+    ) -> Result<Row, CapacityError> {
+        let mut added = added.into_iter().peekable();
+        let first = added.next();
+        if let (0, Some(only), None) = (own, first, added.peek()) {
+            return Ok(Row { base, own: ONE_RULE | only });
+        }
+        let mut bits = Bits::default();
+        if own & ONE_RULE == 0 {
+            self.read(summaries, own, &mut bits.words[..summaries * 64]);
+        } else {
+            bits.set(own & !ONE_RULE);
+        }
+        first.into_iter().chain(added).for_each(|bit| bits.set(bit));
+        self.beside(summaries, base, &bits)
+    }
+
+    /// Where the record of these words is. It lies in as few cache lines as it can.
+    fn write(&mut self, summaries: usize, words: &[u64]) -> Result<u32, CapacityError> {
+        self.record.clear();
+        self.record.extend(
+            words.chunks(64).map(|words| {
+                words.iter().zip(0..).fold(0, |summary, (&word, at)| summary | u64::from(word != 0) << at)
+            }),
+        );
+        debug_assert_eq!(self.record.len(), summaries);
+        self.record.extend(words.iter().filter(|word| **word != 0));
+        self.records.intern_aligned(&self.record, self.record.len().next_power_of_two().min(LINE))
     }
 }
 
@@ -101,51 +133,61 @@ impl Rows {
 mod tests {
     use super::*;
 
-    fn bits(rows: &Rows, length: Length, row: u32) -> Vec<u32> {
-        let record = &rows.records.items[row as usize..];
-        let words = (0..length.chunks * CHUNK_WORDS).filter(|word| record[word / 64] >> (word % 64) & 1 == 1);
-        let set = words.flat_map(|word| {
-            let pair = record[length.summaries + word / CHUNK_WORDS / 2];
-            let chunk = (pair >> (word / CHUNK_WORDS % 2 * 32)) as u32 as usize;
-            let value = rows.chunks.items[chunk * CHUNK_WORDS + word % CHUNK_WORDS];
-            assert_ne!(value, 0, "the summary says that there is something");
-            (0..64).filter(move |bit| value >> bit & 1 == 1).map(move |bit| word as u32 * 64 + bit)
-        });
-        set.collect()
+    fn bits(rows: &Rows, summaries: usize, row: Row) -> Vec<u32> {
+        let mut words = vec![0; summaries * 64];
+        rows.read(summaries, row.base, &mut words);
+        if row.own & ONE_RULE != 0 {
+            let bit = row.own & !ONE_RULE;
+            words[bit as usize / 64] |= 1 << (bit % 64);
+        } else {
+            rows.read(summaries, row.own, &mut words);
+        }
+        (0..summaries as u32 * 4_096).filter(|bit| words[*bit as usize / 64] >> (bit % 64) & 1 == 1).collect()
+    }
+
+    fn set(list: impl IntoIterator<Item = u32>) -> Bits {
+        let mut bits = Bits::default();
+        list.into_iter().for_each(|bit| bits.set(bit));
+        bits
     }
 
     #[test]
     fn bits_are_where_they_were_put() {
-        for count in [1, 64, 65, 1_024, 1_025, 4_097, 10_000, 16_384] {
+        for summaries in 1..=4 {
             let mut rows = Rows::new().expect("room");
-            let length = Length::of(count as usize);
-            let empty = rows.empty(length).expect("room");
-            assert_eq!(bits(&rows, length, empty), []);
-            let wanted: Vec<u32> = [0, 1, 63, 64, 1_023, 1_024, 4_095, 4_096, 9_999, 16_383]
-                .into_iter()
-                .filter(|bit| *bit < count)
-                .collect();
-            let row = rows.changed(length, empty, wanted.clone(), |a, b| a | b).expect("room");
-            assert_eq!(bits(&rows, length, row), wanted);
-            let last = *wanted.last().expect("bit 0 at least");
-            let without = rows.changed(length, row, [last], |a, b| a ^ b).expect("room");
-            assert_eq!(bits(&rows, length, without), wanted[..wanted.len() - 1]);
-            assert_eq!(rows.changed(length, without, [last], |a, b| a ^ b), Ok(row), "the same row has one place");
-            assert_eq!(rows.changed(length, row, wanted, |a, b| a ^ b), Ok(empty));
+            let last = summaries as u32 * 4_096 - 1;
+            let wanted = [0, 1, 63, 64, 1_023, 4_095, last / 2, last];
+            let base = rows.base(summaries, &set([7, last - 1])).expect("room");
+            assert_eq!(bits(&rows, summaries, base), [7, last - 1]);
+            let mut row = base;
+            for (count, bit) in (3..).zip([0, last / 2, 64, 4_095]) {
+                row = rows.with(summaries, row, [bit]).expect("room");
+                let found = bits(&rows, summaries, row);
+                assert!(found.contains(&bit) && found.contains(&7));
+                assert!(found.len() <= count && row.base == base.base);
+            }
+            let all = rows.with(summaries, base, wanted).expect("room");
+            assert_eq!(rows.with(summaries, row, wanted), Ok(all), "equal rows are one");
+            let mut expected = Vec::from(wanted);
+            expected.extend([7, last - 1]);
+            expected.sort_unstable();
+            expected.dedup();
+            assert_eq!(bits(&rows, summaries, all), expected);
         }
     }
 
     #[test]
-    fn what_does_not_differ_is_shared() {
+    fn a_rule_more_is_a_number_and_many_are_a_record_to_share() {
         let mut rows = Rows::new().expect("room");
-        let length = Length::of(16_384);
-        let empty = rows.empty(length).expect("room");
-        let half = rows.changed(length, empty, (0..16_384).step_by(2), |a, b| a | b).expect("room");
-        for bit in (1..16_384).step_by(512) {
-            let row = rows.changed(length, half, [bit], |a, b| a | b).expect("room");
-            assert_eq!(row as usize % LINE, 0);
-        }
-        // Sixteen chunks alike, the empty one, and one for each of the two places of a bit within its chunk.
-        assert_eq!(rows.chunks.items.len() / CHUNK_WORDS, 1 + 1 + 2);
+        let base = rows.base(4, &set((0..16_384).step_by(2))).expect("room");
+        let before = rows.records.items.len();
+        let one = rows.with(4, base, [9_999]).expect("room");
+        assert_eq!(one, Row { base: base.base, own: ONE_RULE | 9_999 });
+        assert_eq!(rows.records.items.len(), before);
+        let few = rows.with(4, base, (1..16_384).step_by(1_024)).expect("room");
+        assert_eq!(few.base, base.base);
+        assert_eq!(rows.records.items.len(), before.next_multiple_of(LINE) + 4 + FEW);
+        let many = rows.with(4, few, [9_999]).expect("room");
+        assert_eq!((many.own, bits(&rows, 4, many).len()), (0, 8_192 + FEW + 1));
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use abi::Direction;
 use abi::limits::NODE_ENTRIES;
 use abi::prefixes::{self, POINTER, kind, kind_of, number_of, v4_root_index, v6_root_index};
-use abi::tables::{Class, Municipality, QINQ, ROW_CHUNK, RuleEntry, Rulebook, VIEW_BLOCK, View, service_index};
+use abi::tables::{Class, Municipality, ONE_RULE, QINQ, RULES_A_WORD, Row, Rulebook, VIEW_BLOCK, View, service_index};
 
 use super::Tables;
 use crate::classes::left_aligned;
@@ -35,8 +35,9 @@ impl Tables {
     }
 
     /// What a municipality sees in a class.
-    pub fn view(&self, municipality: u16, class: u32) -> View {
-        let block = self.view_roots[(self.municipality(municipality).views + class / VIEW_BLOCK) as usize];
+    pub fn view(&self, municipality: u16, direction: Direction, class: u32) -> View {
+        let views = self.municipality(municipality).views[direction as usize];
+        let block = self.view_roots[(views + class / VIEW_BLOCK) as usize];
         self.views[(block * VIEW_BLOCK + class % VIEW_BLOCK) as usize]
     }
 
@@ -65,30 +66,54 @@ impl Tables {
         destination: u32,
         protocol: u8,
         destination_port: u16,
-    ) -> Option<RuleEntry> {
+    ) -> Option<Match> {
         let book: &Rulebook = &self.municipality(municipality).rulebooks[direction as usize];
         let service = self.services[service_index(protocol, destination_port) as usize];
         let rows = [
-            self.view(municipality, source).source_row[direction as usize],
-            self.view(municipality, destination).destination_row[direction as usize],
+            self.view(municipality, direction, source).source,
+            self.view(municipality, direction, destination).destination,
             self.service_views[(book.service_views + service) as usize],
         ];
-        (0..book.summaries * 64).find_map(|word| {
-            let matches = rows.iter().fold(u64::MAX, |all, &row| all & self.row_word(book, row, word));
-            let bit = word * 64 + matches.trailing_zeros();
-            let own = bit.checked_sub(book.baseline).map(|bit| book.own_rules + bit);
-            (matches != 0).then(|| self.rules[own.unwrap_or(book.baseline_rules + bit) as usize])
+        let summaries = book.summaries as usize;
+        (0..summaries * 64).find_map(|word| {
+            let matches = rows.iter().fold(u64::MAX, |all, &row| all & self.row_word(summaries, row, word));
+            (matches != 0).then(|| self.rule(book, word as u32 * 64 + matches.trailing_zeros()))
         })
     }
 
-    /// A word of a row, by way of its summary.
-    fn row_word(&self, book: &Rulebook, row: u32, word: u32) -> u64 {
-        let record = &self.rows[row as usize..];
-        if record[word as usize / 64] >> (word % 64) & 1 == 0 {
-            return 0;
-        }
-        let number = word / ROW_CHUNK;
-        let chunk = (record[(book.summaries + number / 2) as usize] >> (number % 2 * 32)) as u32;
-        self.chunks[(chunk * ROW_CHUNK + word % ROW_CHUNK) as usize]
+    fn rule(&self, book: &Rulebook, bit: u32) -> Match {
+        let own = bit.checked_sub(book.baseline);
+        let rule = own.map_or(bit + 1, |bit| book.own_rules + bit);
+        let action = self.rules[(rule / RULES_A_WORD) as usize] >> (rule % RULES_A_WORD * 2) & 3;
+        Match { rule, action, baseline: own.is_none() }
     }
+
+    fn row_word(&self, summaries: usize, row: Row, word: usize) -> u64 {
+        let own = match row.own & !ONE_RULE {
+            rule if rule == row.own => self.record_word(summaries, row.own, word),
+            rule if rule as usize / 64 == word => 1 << (rule % 64),
+            _ => 0,
+        };
+        own | self.record_word(summaries, row.base, word)
+    }
+
+    /// A word of a record, by way of its summaries.
+    fn record_word(&self, summaries: usize, record: u32, word: usize) -> u64 {
+        let (summary, bit) = (word / 64, word % 64);
+        let record = &self.rows[record as usize..];
+        let before: u32 = record[..summary].iter().map(|it| it.count_ones()).sum();
+        let rank = before + (record[summary] & ((1 << bit) - 1)).count_ones();
+        if record[summary] >> bit & 1 == 1 { record[summaries + rank as usize] } else { 0 }
+    }
+}
+
+/// The rule that decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// Its number, as events carry it.
+    pub rule: u32,
+    /// One of [`abi::tables::action`].
+    pub action: u32,
+    /// Whether it is the prefecture's.
+    pub baseline: bool,
 }
