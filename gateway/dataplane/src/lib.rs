@@ -15,6 +15,7 @@ mod load;
 pub mod mmap;
 pub mod namespaces;
 pub mod object;
+mod port_table;
 pub mod readings;
 
 pub use engine::{Engine, EngineSize, Entry};
