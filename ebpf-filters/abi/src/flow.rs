@@ -27,14 +27,14 @@ pub struct Flow {
     pub state: u8,
     /// Generation that last judged the flow.
     pub generation: u32,
-    /// Rule that decided (as in [`crate::event::Event::rule`]).
-    pub rule: u32,
+    /// Generation under which every stage before the flow's passes its packets in both directions; 0: not known.
+    pub vouched: u32,
     /// Direction number of the packet that created the flow.
     pub origin: u8,
     /// Verdict number: forward or inspect.
     pub verdict: u8,
-    /// Reason number of the packet that created the flow.
-    pub reason: u8,
+    /// Entry of `WAYS` by which it leaves towards the Internet, as asked in second `last_seen_s`; 0: not asked.
+    pub way: u8,
     /// Bits of [`flags`].
     pub flags: u8,
 
@@ -60,8 +60,8 @@ pub struct Flow {
     pub acked: [u32; 2],
     /// Second at which the flow was created.
     pub created_s: u32,
-    /// Generation under which every stage before the flow's passes its packets in both directions; 0: not known.
-    pub vouched: u32,
+    /// Rule that decided (as in [`crate::event::Event::rule`]).
+    pub rule: u32,
     /// Bytes from the originator, and from the responder.
     pub bytes: [u64; 2],
 }

@@ -2,7 +2,7 @@
 
 use crate::plain;
 
-/// Value of hash map `PORTS`, keyed by interface index: a port that the program is attached to.
+/// Entry of array `PORTS`, by interface index: a port that the program is attached to; all zeros elsewhere.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Port {
@@ -18,6 +18,17 @@ pub struct Port {
     pub ifindex: u32,
 }
 plain!(Port, 16);
+
+/// Entry of array `WAYS`: a next hop towards the Internet. Written once, a word at a time, and never changed.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Way {
+    /// Our MAC address in the lower 48 bits, first byte lowest; then the port's number, and 1 in the uppermost byte.
+    pub ours: u64,
+    /// The next hop's MAC address likewise, and the route's MTU in the uppermost 16 bits.
+    pub peer: u64,
+}
+plain!(Way, 16);
 
 /// A trunk towards municipalities.
 pub const ROLE_ACCESS: u8 = 0;

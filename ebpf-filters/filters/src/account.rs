@@ -11,17 +11,20 @@ use crate::packet::{Packet, subprogram};
 /// Counts the packet by its event's verdict and reason.
 #[inline(always)]
 pub fn account(packet: &mut Packet) {
-    count_and_tell(&mut packet.event, packet.now_s);
+    count(&packet.event);
+    let telling = packet.event.verdict == Verdict::Drop as u8 || packet.event.flags & NEW_FLOW != 0;
+    if telling || REPLAY.load() != 0 {
+        tell_of(&mut packet.event, packet.now_s);
+    }
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn count_and_tell(event: *mut Event, now_s: u32) -> u32 {
+extern "C" fn tell_of(event: *mut Event, now_s: u32) -> u32 {
     subprogram(event, 0, |event| {
-        count(event);
         if REPLAY.load() != 0 {
             judgement(event);
-        } else if event.verdict == Verdict::Drop as u8 || event.flags & NEW_FLOW != 0 {
+        } else {
             tell(event, now_s);
         }
         0

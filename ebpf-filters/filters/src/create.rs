@@ -49,7 +49,6 @@ fn insert(frame: Frame, packet: &mut Packet, decision: Decision) -> Stage {
     flow.generation = packet.event.generation;
     flow.origin = packet.event.direction;
     flow.verdict = decision.verdict();
-    flow.reason = decision.reason() as u8;
     flow.bytes[0] = packet.event.length as u64;
     if key.protocol == protocol::TCP {
         tcp::begin(packet, flow, 0);
@@ -140,7 +139,7 @@ fn fill(flow: &mut Flow, key: &Key, packet: &Packet) {
     flow.rule = 0;
     flow.origin = 0;
     flow.verdict = 0;
-    flow.reason = 0;
+    flow.way = 0;
     flow.flags = 0;
     flow.public_address = 0;
     flow.public_port = 0;

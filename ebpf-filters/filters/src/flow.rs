@@ -10,9 +10,9 @@ use crate::frame::Frame;
 use crate::municipality::is_attached;
 use crate::packet::{Packet, note, protocol, subprogram, tcp_flag};
 use crate::tcp::{self, Step};
-use crate::{fragments, icmp_error, isolation, rules, vouch};
+use crate::{fragments, icmp_error, isolation, rules, vouch, ways};
 
-/// Matches the packet to its flow.
+/// Matches the packet to its flow: before it has passed the other stages only to one that is vouched for.
 #[inline(always)]
 pub fn flow(frame: Frame, packet: &mut Packet) -> Stage {
     from_code(match_flow(frame.context(), packet))
@@ -26,6 +26,9 @@ extern "C" fn match_flow(context: *mut xdp_md, packet: *mut Packet) -> u32 {
 
 #[inline(always)]
 fn matched(frame: Frame, packet: &mut Packet) -> Stage {
+    if !packet.is(note::PASSED) && !vouch::look(packet) {
+        return go_on();
+    }
     let (index, reason) = if packet.is(note::ICMP_ERROR) {
         (icmp_error::quoted_flow(frame, packet)?, Reason::Related)
     } else if packet.is(note::LATER_FRAGMENT) {
@@ -58,7 +61,7 @@ fn matched(frame: Frame, packet: &mut Packet) -> Stage {
         vouch::vouch(packet, flow);
     }
     if reason != Reason::Related {
-        flow.last_seen_s = packet.now_s;
+        ways::enter_second(flow, packet.now_s);
         learn(frame, packet, flow)?;
     }
     let from_responder = flow.origin != packet.event.direction;

@@ -17,7 +17,8 @@ use crate::maps::{EXITS, PORTS, SLOW_PATHS, TRUNKS};
 use crate::packet::{Packet, note, subprogram};
 use crate::rewrite::{HopLimit, rewrite};
 use crate::route::{Answer, Route, route};
-use crate::{flows, tables};
+use crate::ways::Hop;
+use crate::{flows, tables, ways};
 
 /// Carries out the packet's verdict; the XDP action.
 #[inline(always)]
@@ -65,22 +66,35 @@ fn towards_uplink(frame: Frame, packet: &mut Packet) -> Stage<u32> {
     if !packet.is(note::VOUCHED) && tables::class(packet.half, packet.destination_class)?.flags & class::OURS != 0 {
         return drop(Reason::NoRoute);
     }
-    let mut way = Route::default();
-    let answer = route(frame, packet, &mut way)?;
-    if let Answer::TooBig = answer {
-        return too_big_for_uplink(frame, packet);
-    }
-    let exit = or_no_route(port(way.ifindex))?;
-    if exit.role != ROLE_UPLINK {
-        return drop(Reason::NoRoute);
-    }
+    let flow = need(flows::at(packet.flow))?;
+    let hop = match ways::recall(packet, flow) {
+        Some(hop) => hop,
+        None => {
+            let mut way = Route::default();
+            let answer = route(frame, packet, &mut way)?;
+            if let Answer::TooBig = answer {
+                return too_big_for_uplink(frame, packet);
+            }
+            let exit = or_no_route(port(way.ifindex))?;
+            if exit.role != ROLE_UPLINK {
+                return drop(Reason::NoRoute);
+            }
+            if let Answer::NoNeighbour = answer {
+                Hop { unknown_on: way.ifindex, ..Hop::default() }
+            } else {
+                let hop = Hop { peer_mac: way.peer_mac, our_mac: way.our_mac, exit: exit.number, unknown_on: 0 };
+                ways::remember(packet, flow, &hop, way.total_length);
+                hop
+            }
+        }
+    };
     rewrite(frame, packet, HopLimit::Lower)?;
-    if let Answer::NoNeighbour = answer {
+    if hop.unknown_on != 0 {
         Envelope::untagged(frame)?.put(frame, packet)?;
-        return hand_over(frame, TO_NEIGHBOUR, way.ifindex);
+        return hand_over(frame, TO_NEIGHBOUR, hop.unknown_on);
     }
-    Envelope { destination: way.peer_mac, source: way.our_mac, vlans: [0; 2], count: 0 }.put(frame, packet)?;
-    leave_by(exit.number)
+    Envelope { destination: hop.peer_mac, source: hop.our_mac, vlans: [0; 2], count: 0 }.put(frame, packet)?;
+    leave_by(hop.exit)
 }
 
 /// The sender is told, or, where it allows so, the host makes fragments.
@@ -147,9 +161,9 @@ fn fits_segment(packet: &Packet) -> Stage<bool> {
 }
 
 #[inline(always)]
-fn port(ifindex: u32) -> Option<&'static Port> {
-    // SAFETY: the daemon replaces a port's entry only with the same port's; a reader may see either.
-    unsafe { PORTS.get(ifindex) }
+pub fn port(ifindex: u32) -> Option<&'static Port> {
+    // The daemon replaces a port's entry only with the same port's, and removes it after the program.
+    PORTS.get(ifindex).filter(|port| port.ifindex == ifindex)
 }
 
 #[inline(always)]

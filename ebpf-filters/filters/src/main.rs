@@ -39,6 +39,7 @@ mod spoofing;
 mod tables;
 mod tcp;
 mod vouch;
+mod ways;
 
 use abi::ports::ROLE_UPLINK;
 use abi::{Direction, Reason, Verdict};
@@ -49,7 +50,7 @@ use aya_ebpf::programs::{TcContext, XdpContext};
 
 use crate::decision::{Decision, Stage, drop, go_on, need};
 use crate::frame::Frame;
-use crate::maps::{CONTROL, PORTS, REPLAY, SCRATCH};
+use crate::maps::{CONTROL, REPLAY, SCRATCH};
 use crate::packet::Packet;
 
 /// Judges a frame on one of the gateway's ports, and forwards it.
@@ -97,15 +98,14 @@ fn judge(frame: Frame, packet: &mut Packet) -> Stage {
     parse::parse(frame, packet)?;
     sanity_of(packet)?;
     municipality::municipality(packet)?;
-    vouch::look(packet)?;
-    if packet.is(packet::note::VOUCHED) {
-        // Only a flow that has ended comes back from here.
+    if vouch::is_candidate(packet)? {
         flow::flow(frame, packet)?;
     }
     municipality::views(packet)?;
     spoofing::spoofing(packet)?;
     isolation::isolation(packet)?;
     block::block(packet)?;
+    packet.notes |= packet::note::PASSED;
     flow::flow(frame, packet)?;
     let ruling = rules::rules(packet);
     create::create(frame, packet, ruling)
@@ -137,8 +137,7 @@ fn arrive(frame: Frame, packet: &mut Packet) -> Stage {
     packet.now_s = (packet.event.time_ns / 1_000_000_000) as u32;
     packet.event.generation = generation as u32;
     packet.half = generation as u32 & 1;
-    // SAFETY: the daemon replaces a port's entry only with the same port's; a reader may see either.
-    let port = need(unsafe { PORTS.get(frame.ingress_ifindex()) })?;
+    let port = need(forward::port(frame.ingress_ifindex()))?;
     packet.port = *port;
     packet.event.port = port.number;
     packet.event.direction = if port.role == ROLE_UPLINK { Direction::Ingress as u8 } else { Direction::Egress as u8 };

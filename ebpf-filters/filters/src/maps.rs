@@ -8,7 +8,7 @@ use abi::control::{Control, CounterRow, EventLosses};
 use abi::event::Event;
 use abi::flow::{Bucket, FragmentKey, FragmentOwner};
 use abi::limits;
-use abi::ports::{Port, SlowPath, Trunk};
+use abi::ports::{Port, SlowPath, Trunk, Way};
 use abi::prefixes::Record;
 use abi::tables::{self, Attachment, Class, Municipality, Row, View};
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
@@ -86,9 +86,12 @@ pub static RULES: Array<Pair, { paired_halves(limits::RULES / tables::RULES_A_WO
 #[btf_map]
 pub static POOL_ADDRESSES: Array<Pair, { paired_halves(limits::POOL_ADDRESSES) }, MMAP> = Array::new();
 
-/// By interface index: the ports that the program is attached to.
+/// By interface index: the ports that the program is attached to. 1 MiB.
 #[btf_map]
-pub static PORTS: HashMap<u32, Port, { 4 * limits::PORTS as usize }> = HashMap::new();
+pub static PORTS: Array<Port, { limits::INTERFACES as usize }, MMAP> = Array::new();
+/// Next hops that flows remember, by the number that they keep.
+#[btf_map]
+pub static WAYS: Array<Way, { limits::WAYS as usize }> = Array::new();
 /// By port number: the interface that frames leave by.
 #[btf_map]
 pub static EXITS: DevMap<{ limits::PORTS as usize }> = DevMap::new();

@@ -84,6 +84,8 @@ pub mod note {
     pub const ICMP_ERROR: u32 = 1 << 10;
     /// Its flow is vouched for: every stage before the flow's passes it.
     pub const VOUCHED: u32 = 1 << 11;
+    /// It has passed every stage before the flow's.
+    pub const PASSED: u32 = 1 << 12;
 }
 
 /// TCP flags as on the wire.

@@ -22,34 +22,43 @@ pub enum HopLimit {
 /// Rewrites the packet for the side that it goes to.
 #[inline(always)]
 pub fn rewrite(frame: Frame, packet: &mut Packet, hop_limit: HopLimit) -> Stage {
-    from_code(rewrite_packet(frame.context(), packet, (hop_limit == HopLimit::Lower) as u32))
+    if packet.event.public_address != 0 {
+        return from_code(translate_packet(frame.context(), packet, (hop_limit == HopLimit::Lower) as u32));
+    }
+    if hop_limit == HopLimit::Keep {
+        return go_on();
+    }
+    if packet.is(note::V6) {
+        need(frame.bytes::<40>(packet.l3))?.put_u8::<7>(packet.hop_limit.wrapping_sub(1));
+        return go_on();
+    }
+    let header = need(frame.bytes::<20>(packet.l3))?;
+    let change = lower_hop_limit(header, packet);
+    header.put_u16::<10>(change.applied(header.u16::<10>()));
+    go_on()
+}
+
+#[inline(always)]
+fn lower_hop_limit(header: Bytes<20>, packet: &Packet) -> Change {
+    let mut change = Change::NONE;
+    let old = header.u16::<8>();
+    header.put_u8::<8>(packet.hop_limit.wrapping_sub(1));
+    change.half(old, header.u16::<8>());
+    change
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn rewrite_packet(context: *mut xdp_md, packet: *mut Packet, lower: u32) -> u32 {
-    subprogram(packet, to_code(drop(Reason::Internal)), |packet| to_code(all(Frame::new(context), packet, lower != 0)))
+extern "C" fn translate_packet(context: *mut xdp_md, packet: *mut Packet, lower: u32) -> u32 {
+    subprogram(packet, to_code(drop(Reason::Internal)), |packet| {
+        to_code(translated(Frame::new(context), packet, lower != 0))
+    })
 }
 
 #[inline(always)]
-fn all(frame: Frame, packet: &Packet, lower: bool) -> Stage {
-    if packet.is(note::V6) {
-        if lower {
-            need(frame.bytes::<40>(packet.l3))?.put_u8::<7>(packet.hop_limit.wrapping_sub(1));
-        }
-        return go_on();
-    }
+fn translated(frame: Frame, packet: &Packet, lower: bool) -> Stage {
     let header = need(frame.bytes::<20>(packet.l3))?;
-    let mut change = Change::NONE;
-    if lower {
-        let old = header.u16::<8>();
-        header.put_u8::<8>(packet.hop_limit.wrapping_sub(1));
-        change.half(old, header.u16::<8>());
-    }
-    if packet.event.public_address == 0 {
-        header.put_u16::<10>(change.applied(header.u16::<10>()));
-        return go_on();
-    }
+    let mut change = if lower { lower_hop_limit(header, packet) } else { Change::NONE };
     let flow = need(flows::at(packet.flow))?;
     let to = if packet.is_egress() {
         End { address: flow.public_address, port: flow.public_port }

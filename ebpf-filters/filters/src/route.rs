@@ -16,7 +16,7 @@ pub struct Route {
     protocol: u8,
     ports: [u16; 2],
     /// In: bytes of the datagram. Out: the MTU.
-    total_length: u16,
+    pub total_length: u16,
     /// In: where the packet entered. Out: where it leaves.
     pub ifindex: u32,
     tos: u8,

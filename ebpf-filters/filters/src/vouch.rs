@@ -11,32 +11,31 @@ use abi::tables::{class, municipality, view};
 
 use crate::decision::Stage;
 use crate::flow::find;
-use crate::flows::{self, NONE};
+use crate::flows;
 use crate::packet::{Packet, note, subprogram};
 use crate::tables;
 
-/// Looks for the packet's flow, and notes if it is vouched for. What comes from or goes to a blocked address has no use
-/// for one, and must stay cheap.
+/// Whether the packet can belong to a flow that is vouched for. What comes from or goes to a blocked address cannot, and
+/// must stay cheap.
 #[inline(always)]
-pub fn look(packet: &mut Packet) -> Stage {
-    if packet.is(note::ICMP_ERROR | note::LATER_FRAGMENT) {
-        return Stage::Continue(());
-    }
+pub fn is_candidate(packet: &Packet) -> Stage<bool> {
     let outside = if packet.is_egress() { packet.destination_class } else { packet.source_class };
-    if tables::class(packet.half, outside)?.blocked != 0 {
-        return Stage::Continue(());
-    }
+    let blocked = tables::class(packet.half, outside)?.blocked != 0;
+    Stage::Continue(!blocked && !packet.is(note::ICMP_ERROR | note::LATER_FRAGMENT))
+}
+
+/// Looks for the packet's flow: whether it is vouched for.
+#[inline(always)]
+pub fn look(packet: &mut Packet) -> bool {
     packet.flow = find(packet);
-    if packet.flow == NONE {
-        return Stage::Continue(());
-    }
     if let Some(flow) = flows::at(packet.flow)
         && flow.vouched == packet.event.generation
         && flow.generation == packet.event.generation
     {
         packet.notes |= note::VOUCHED;
+        return true;
     }
-    Stage::Continue(())
+    false
 }
 
 /// Vouches for a flow whose packet has passed every stage, if the way back would pass them as well.
@@ -62,9 +61,10 @@ fn passes(flow: &Flow, half: u32) -> Stage<bool> {
         0 => inside,
         word => tables::class_of(half, &Address::from_v4_word(word)),
     };
-    let seen_inside = tables::view(half, owner.views, inside)?.flags;
-    let seen_public = tables::view(half, owner.views, public)?.flags;
-    let seen_outside = tables::view(half, owner.views, outside)?.flags;
+    // Flags are the same in both directions' views.
+    let seen_inside = tables::view(half, owner.views[0], inside)?.flags;
+    let seen_public = tables::view(half, owner.views[0], public)?.flags;
+    let seen_outside = tables::view(half, owner.views[0], outside)?.flags;
     let outside = tables::class(half, outside)?;
     let blocked = tables::class(half, inside)?.blocked | tables::class(half, public)?.blocked | outside.blocked;
     let isolated = owner.flags & municipality::ISOLATED != 0 || (seen_inside | seen_public) & view::ISOLATED != 0;

@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::install::{Generation, Installed, Tables};
 use crate::load::{self, Globals};
 use crate::mmap::{Mapping, Value};
+use crate::port_table::PortTable;
 
 /// Longest frame that is looked at: an Ethernet header with two tags and the longest IPv6 packet.
 pub const LONGEST_FRAME: usize = 65_597;
@@ -68,7 +69,7 @@ pub struct Engine {
     tables: Tables,
     judgement: Mapping,
     flows: Mapping,
-    ports: HashMap<MapData, u32, Value<Port>>,
+    ports: PortTable,
     fragments: HashMap<MapData, Value<FragmentKey>, Value<FragmentOwner>>,
     entry: Option<Entry>,
 }
@@ -91,7 +92,7 @@ impl Engine {
             tables,
             judgement: load::mapping(&object, "JUDGEMENT")?,
             flows: load::mapping(&object, "FLOWS")?,
-            ports: load::take(&mut object, "PORTS")?,
+            ports: PortTable::of(&object)?,
             fragments: load::take(&mut object, "FRAGMENTS")?,
             entry: None,
             object,
@@ -138,7 +139,7 @@ impl Engine {
         if self.entry != Some(entry) {
             let port =
                 Port { number: entry.port, role: entry.role, ifindex: LOOPBACK, mtu: u32::MAX, ..Port::default() };
-            self.ports.insert(LOOPBACK, Value(port), 0).map_err(|error| Error::map("PORTS", error))?;
+            self.ports.set(&port)?;
             self.entry = Some(entry);
         }
         self.tables.set_replay_clock(now_ns);

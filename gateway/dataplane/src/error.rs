@@ -73,6 +73,16 @@ pub enum Error {
     /// No such interface.
     #[error("port `{0}` does not exist; name one of this machine's interfaces under `[ports]` (see `ip link`)")]
     NoPort(String),
+    /// The program's table of ports ends before.
+    #[error(
+        "interface index {found} of a port is not below {limit}; a machine that has made so many interfaces must be restarted"
+    )]
+    InterfaceIndex {
+        /// The port's.
+        found: u32,
+        /// What indexes are below.
+        limit: u32,
+    },
     /// Neither mode works.
     #[error(
         "XDP was refused on port `{port}`, by the driver ({native}) and by the kernel's generic mode ({generic}); is another XDP program attached (see `ip link show {port}`)?"

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use abi::ports::{ROLE_ACCESS, ROLE_UPLINK, SlowPath, Trunk};
 use aya::Ebpf;
-use aya::maps::MapData;
+use aya::maps::{HashMap, MapData};
 use aya::programs::{SchedClassifier, Xdp};
 use policy::{CompiledPolicy, Numbering, Policy};
 
@@ -184,7 +184,7 @@ impl Gateway {
     }
 
     fn write_port(&mut self, port: &abi::ports::Port) -> Result<(), Error> {
-        self.maps.ports.insert(port.ifindex, Value(*port), 0).map_err(|error| Error::map("PORTS", error))?;
+        self.maps.ports.set(port)?;
         let number = u32::from(port.number);
         self.maps.exits.set(number, port.ifindex, None, 0).map_err(|error| Error::map("EXITS", error))
     }
@@ -250,12 +250,12 @@ impl Gateway {
         }
         let links = links::list()?;
         let port_indexes: BTreeSet<u32> = links.values().filter(|l| wanted(&l.ifname)).map(|l| l.ifindex).collect();
-        retain(&mut self.maps.ports, "PORTS", &port_indexes)?;
+        self.maps.ports.retain(&port_indexes);
         let roots: BTreeSet<&str> = desired.towns.iter().flat_map(crate::namespaces::Town::root_names).collect();
         pins::remove_veths_except(&self.config.pins, &roots)?;
         let legs = || desired.towns.iter().flat_map(|town| &town.legs);
         let root_indexes = legs().filter_map(|leg| links.get(&leg.root)).map(|link| link.ifindex).collect();
-        retain(&mut self.maps.trunks, "TRUNKS", &root_indexes)?;
+        retain_trunks(&mut self.maps.trunks, &root_indexes)?;
         let numbers: BTreeSet<u32> = legs().map(|leg| u32::from(leg.number)).collect();
         for number in (1..abi::limits::ATTACHMENTS).filter(|number| !numbers.contains(number)) {
             let slow_path = self.maps.slow_paths.get(&number, 0).map_err(|error| Error::map("SLOW_PATHS", error))?;
@@ -315,11 +315,7 @@ impl Gateway {
     }
 }
 
-fn retain<V: aya::Pod>(
-    map: &mut aya::maps::HashMap<MapData, u32, V>,
-    name: &str,
-    wanted: &BTreeSet<u32>,
-) -> Result<(), Error> {
-    let stale: Vec<u32> = map.keys().filter_map(Result::ok).filter(|key| !wanted.contains(key)).collect();
-    stale.iter().try_for_each(|key| map.remove(key)).map_err(|error| Error::map(name, error))
+fn retain_trunks(trunks: &mut HashMap<MapData, u32, Value<Trunk>>, wanted: &BTreeSet<u32>) -> Result<(), Error> {
+    let stale: Vec<u32> = trunks.keys().filter_map(Result::ok).filter(|key| !wanted.contains(key)).collect();
+    stale.iter().try_for_each(|key| trunks.remove(key)).map_err(|error| Error::map("TRUNKS", error))
 }

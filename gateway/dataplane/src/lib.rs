@@ -16,6 +16,7 @@ mod load;
 pub mod mmap;
 pub mod namespaces;
 pub mod object;
+mod port_table;
 pub mod readings;
 
 pub use capacities::Capacities;

@@ -8,11 +8,12 @@ use aya::programs::Program;
 use aya::{Ebpf, EbpfLoader};
 
 use abi::control::{CounterRow, EventLosses};
-use abi::ports::{Port, SlowPath, Trunk};
+use abi::ports::{SlowPath, Trunk};
 
 use crate::capacities::Capacities;
 use crate::error::Error;
 use crate::mmap::{Mapping, Value, stride};
+use crate::port_table::PortTable;
 
 /// Kernel that has everything the programs use: XDP programs for frames of several buffers came with 5.18; 6.1 is the
 /// oldest long-term kernel after it.
@@ -55,7 +56,7 @@ pub fn load(globals: &Globals, pins: Option<&Path>) -> Result<Ebpf, Error> {
 }
 
 /// Every map of the object.
-pub const MAPS: [&str; 29] = [
+pub const MAPS: [&str; 30] = [
     "ATTACHMENTS",
     "CLASSES",
     "CONTROL",
@@ -85,6 +86,7 @@ pub const MAPS: [&str; 29] = [
     "VIEWS",
     "VIEW_ROOTS",
     "VLANS",
+    "WAYS",
 ];
 
 /// A program of the object, for loading and attaching.
@@ -142,7 +144,7 @@ impl Mappable {
 /// Where ports, exits, ways into namespaces and counts are kept: the maps without generations.
 pub struct RunTimeMaps {
     /// By interface index.
-    pub ports: HashMap<MapData, u32, Value<Port>>,
+    pub ports: PortTable,
     /// By port number.
     pub exits: DevMap<MapData>,
     /// By attachment number.
@@ -163,7 +165,7 @@ impl RunTimeMaps {
     /// Takes them out of a loaded object.
     pub fn take(object: &mut Ebpf) -> Result<Self, Error> {
         Ok(Self {
-            ports: take(object, "PORTS")?,
+            ports: PortTable::of(object)?,
             exits: take(object, "EXITS")?,
             slow_paths: take(object, "SLOW_PATHS")?,
             trunks: take(object, "TRUNKS")?,

@@ -26,6 +26,8 @@ mod published;
 mod qinq;
 #[path = "live/refusals.rs"]
 mod refusals;
+#[path = "live/routes.rs"]
+mod routes;
 #[path = "live/tcp_states.rs"]
 mod tcp_states;
 #[path = "live/tour.rs"]
