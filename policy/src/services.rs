@@ -199,9 +199,9 @@ mod tests {
         assert_eq!(members(TCP, 65_535), [1, 2]);
         assert_eq!(members(UDP, 0), [3]);
         assert_eq!(members(UDP, 53), [3]);
-        assert_eq!(members(UDP, 54), []);
+        assert!(members(UDP, 54).is_empty());
         assert_eq!(members(1, 0), [1]);
-        assert_eq!(members(47, 0), []);
+        assert!(members(47, 0).is_empty());
         assert_eq!(services.table.iter().max(), Some(&6));
         assert_eq!(services.places[1..], [7; 3], "the three rulebooks without rules share their views");
         assert_eq!(services.views.len(), 14);
