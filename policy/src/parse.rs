@@ -11,34 +11,74 @@ mod rule;
 pub(crate) mod scalar;
 mod walk;
 
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
 use crate::diagnostic::{Problem, Report, Span};
 use crate::source::Source;
 use document::Document;
-use raw::RawPolicy;
+use raw::{RawMunicipality, RawPrefecture};
 
 /// The file that makes a directory a policy.
 const PREFECTURE: &str = "prefecture.toml";
 const MUNICIPALITIES: &str = "municipalities/";
+/// Threads that read municipalities, at most.
+const THREADS: usize = 4;
+/// What one thread reads before another would have begun.
+const LITTLE_BYTES: usize = 64 << 10;
 
-/// Reads `prefecture.toml` and `municipalities/*.toml`. Set and country files are read when a set asks for them.
-pub(crate) fn parse<'a>(source: &'a Source, report: &mut Report<'a>) -> RawPolicy {
-    let mut raw = RawPolicy::default();
-    match source.files.get_key_value(PREFECTURE) {
-        Some((path, bytes)) => {
-            raw.prefecture = Document::read(path, bytes, report, prefecture::prefecture);
+/// Reads `prefecture.toml`.
+pub(crate) fn prefecture<'a>(source: &'a Source, report: &mut Report<'a>) -> Option<RawPrefecture> {
+    let Some((path, bytes)) = source.files.get_key_value(PREFECTURE) else {
+        no_prefecture(source, report);
+        return None;
+    };
+    let (file, text) = document::text(path, bytes, report)?;
+    Some(Document::read(file, text, report, prefecture::prefecture))
+}
+
+/// Reads `municipalities/*.toml`, on as many threads as are of use, and does something else meanwhile.
+pub(crate) fn municipalities<'a, T>(
+    source: &'a Source,
+    report: &mut Report<'a>,
+    meanwhile: impl FnOnce(&mut Report<'a>) -> T,
+) -> (Vec<RawMunicipality>, T) {
+    let below = source.files.range(MUNICIPALITIES.to_owned()..);
+    let named = below.map_while(|(path, bytes)| Some((path, path.strip_prefix(MUNICIPALITIES)?, bytes)));
+    let files: Vec<(usize, &str)> = named
+        .filter(|(_, name, _)| !name.contains('/') && name.ends_with(".toml"))
+        .filter_map(|(path, _, bytes)| document::text(path, bytes, report))
+        .collect();
+    let next = AtomicUsize::new(0);
+    // Each thread has a report of its own, so what is found does not depend on who reads what.
+    let read = |mut report: Report<'a>| {
+        let mut municipalities = Vec::new();
+        while let Some(&(file, text)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            municipalities.push(Document::read(file, text, &mut report, municipality::municipality));
         }
-        None => no_prefecture(source, report),
-    }
-    for (path, bytes) in source.files.range(MUNICIPALITIES.to_owned()..) {
-        let Some(name) = path.strip_prefix(MUNICIPALITIES) else {
-            break;
-        };
-        if name.contains('/') || !name.ends_with(".toml") {
-            continue;
+        (municipalities, report)
+    };
+    let bytes: usize = files.iter().map(|(_, text)| text.len()).sum();
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS).min(1 + bytes / LITTLE_BYTES);
+    let forks: Vec<Report<'a>> = (0..threads).map(|_| report.fork()).collect();
+    thread::scope(|scope| {
+        let mut forks = forks.into_iter();
+        let own = forks.next();
+        // Where no thread is to be had, this one does it all.
+        let start = |fork| thread::Builder::new().name("parse".into()).spawn_scoped(scope, || read(fork)).ok();
+        let helpers: Vec<_> = forks.filter_map(start).collect();
+        let done = meanwhile(report);
+        let mut parts: Vec<_> = own.map(read).into_iter().collect();
+        parts.extend(helpers.into_iter().map(|helper| helper.join().unwrap_or_else(|panic| resume_unwind(panic))));
+        let mut municipalities = Vec::with_capacity(files.len());
+        for (part, fork) in parts {
+            municipalities.extend(part);
+            report.join(fork);
         }
-        raw.municipalities.extend(Document::read(path, bytes, report, municipality::municipality));
-    }
-    raw
+        municipalities.sort_by_key(|municipality| municipality.file);
+        (municipalities, done)
+    })
 }
 
 fn no_prefecture(source: &Source, report: &mut Report<'_>) {

@@ -10,7 +10,7 @@ use super::unknown;
 use crate::diagnostic::{Problem, Report, Span, Spanned, near};
 use crate::parse::document;
 use crate::parse::lines::{self, ByCountry};
-use crate::parse::raw::{Countries, Item, List, RawPolicy, RawPrefecture, RawSet};
+use crate::parse::raw::{Countries, Item, List, RawPrefecture, RawSet};
 use crate::source::Source;
 
 /// The country file that is read unless another is named.
@@ -35,8 +35,8 @@ pub(crate) struct ResolvedSet {
 }
 
 /// Reads every set with its files.
-pub(crate) fn resolve<'a>(source: &'a Source, raw: &RawPolicy, report: &mut Report<'a>) -> Sets {
-    let Some(prefecture) = &raw.prefecture else {
+pub(crate) fn resolve<'a>(source: &'a Source, prefecture: Option<&RawPrefecture>, report: &mut Report<'a>) -> Sets {
+    let Some(prefecture) = prefecture else {
         return Sets::default();
     };
     let mut sets = Sets { file: Some(prefecture.file), ..Sets::default() };

@@ -93,6 +93,23 @@ impl<'a> Report<'a> {
         self.files.len() - 1
     }
 
+    /// A report on the same files, for another thread. Each file is spoken about in one of them only, until they are
+    /// [joined](Self::join).
+    pub fn fork(&self) -> Self {
+        let again = |file: &File<'a>| File { lines: OnceCell::new(), guessed: file.guessed.clone(), ..*file };
+        Report { files: self.files.iter().map(again).collect(), ..Report::default() }
+    }
+
+    /// Takes over what a fork found.
+    pub fn join(&mut self, fork: Self) {
+        for (file, forked) in self.files.iter_mut().zip(fork.files) {
+            let known = file.guessed.len();
+            file.guessed.extend(forked.guessed.into_iter().skip(known));
+        }
+        self.problems.extend(fork.problems);
+        self.errors += fork.errors;
+    }
+
     pub fn path(&self, file: usize) -> &'a str {
         self.files[file].path
     }

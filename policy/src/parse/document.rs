@@ -22,18 +22,17 @@ pub(crate) struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    /// Reports what is no TOML, and has the rest walked. None if the bytes are no text.
+    /// Reports what is no TOML, and has the rest walked.
     pub fn read<'s, T>(
-        path: &'s str,
-        bytes: &'s [u8],
+        file: usize,
+        text: &'s str,
         report: &mut Report<'s>,
         walk: impl for<'t> FnOnce(&'t Document<'t>, &'t DeTable<'t>, &mut Report<'s>) -> T,
-    ) -> Option<T> {
-        let (file, text) = text(path, bytes, report)?;
+    ) -> T {
         let whole = Document { file, text: Cow::Borrowed(text), repairs: Vec::new() };
         let (table, errors) = whole.parse();
         if errors.is_empty() {
-            return Some(walk(&whole, table.get_ref(), report));
+            return walk(&whole, table.get_ref(), report);
         }
         let (document, unclosed) = whole.repaired(table, &errors);
         for span in unclosed {
@@ -42,7 +41,7 @@ impl<'a> Document<'a> {
         }
         let (table, errors) = document.parse();
         document.report(&errors, report);
-        Some(walk(&document, table.get_ref(), report))
+        walk(&document, table.get_ref(), report)
     }
 
     fn parse(&self) -> (Spanned<DeTable<'_>>, Vec<Error>) {

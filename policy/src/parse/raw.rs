@@ -6,7 +6,7 @@ use crate::checked::{Action, Service};
 use crate::diagnostic::{Span, Spanned};
 
 /// Everything that stands in the directory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RawPolicy {
     pub prefecture: Option<RawPrefecture>,
     pub municipalities: Vec<RawMunicipality>,

@@ -148,11 +148,15 @@ impl<'t> Value<'t> {
     }
 
     pub fn string(&self, report: &mut Report<'_>) -> Option<Spanned<String>> {
-        let Some(text) = self.as_str() else {
+        self.text(report).map(|(text, span)| Spanned { value: text.to_owned(), span })
+    }
+
+    fn text(&self, report: &mut Report<'_>) -> Option<(&'t str, Span)> {
+        let text = self.as_str();
+        if text.is_none() {
             self.wrong_type("text", report);
-            return None;
-        };
-        Some(Spanned { value: text.to_owned(), span: self.span() })
+        }
+        Some((text?, self.span()))
     }
 
     /// Text that is not empty.
@@ -168,11 +172,11 @@ impl<'t> Value<'t> {
 
     /// Text that one of the functions of [`super::scalar`] understands.
     pub fn word<T>(&self, read: impl FnOnce(&str) -> Result<T, Wrong>, report: &mut Report<'_>) -> Option<Spanned<T>> {
-        let text = self.string(report)?;
-        match read(&text.value) {
-            Ok(value) => Some(Spanned { value, span: text.span }),
+        let (text, span) = self.text(report)?;
+        match read(text) {
+            Ok(value) => Some(Spanned { value, span }),
             Err(wrong) => {
-                report.push(Problem::error(wrong.code, text.span, wrong.message).help(wrong.help));
+                report.push(Problem::error(wrong.code, span, wrong.message).help(wrong.help));
                 None
             }
         }
@@ -189,12 +193,12 @@ impl<'t> Value<'t> {
 
     /// One of a few words.
     pub fn choice<T: Copy>(&self, choices: &[(&str, T)], report: &mut Report<'_>) -> Option<Spanned<T>> {
-        let text = self.string(report)?;
-        if let Some(&(_, value)) = choices.iter().find(|(word, _)| *word == text.value) {
-            return Some(Spanned { value, span: text.span });
+        let (text, span) = self.text(report)?;
+        if let Some(&(_, value)) = choices.iter().find(|(word, _)| *word == text) {
+            return Some(Spanned { value, span });
         }
-        let problem = Problem::error("bad-value", text.span, format!("`{}` cannot be `{}`", self.key, text.value));
-        report.push(problem.help(did_you_mean(&text.value, "it is one of", choices.iter().map(|&(word, _)| word))));
+        let problem = Problem::error("bad-value", span, format!("`{}` cannot be `{text}`", self.key));
+        report.push(problem.help(did_you_mean(text, "it is one of", choices.iter().map(|&(word, _)| word))));
         None
     }
 
