@@ -13,6 +13,7 @@ mod unreachable;
 
 use crate::checked::{Policy, Set};
 use crate::diagnostic::{Diagnostic, Problem, Report, Span, did_you_mean};
+use crate::parse;
 use crate::parse::raw::{RawPolicy, RawPrefecture};
 use crate::source::Source;
 use municipality::Town;
@@ -31,8 +32,10 @@ pub struct Checked {
 /// Checks a policy directory.
 pub fn check(source: &Source) -> Checked {
     let mut report = Report::default();
-    let raw = crate::parse::parse(source, &mut report);
-    let mut sets = sets::resolve(source, &raw, &mut report);
+    let prefecture = parse::prefecture(source, &mut report);
+    let (municipalities, mut sets) =
+        parse::municipalities(source, &mut report, |report| sets::resolve(source, prefecture.as_ref(), report));
+    let raw = RawPolicy { prefecture, municipalities };
 
     let block = raw.prefecture.as_ref().map_or_else(Vec::new, |prefecture| block(prefecture, &mut sets, &mut report));
     let mut essential = Vec::new();

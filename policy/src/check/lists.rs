@@ -1,7 +1,7 @@
 //! Lists of addresses, each kept once however often it is named.
 
 use std::cell::OnceCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
@@ -14,6 +14,7 @@ pub(crate) struct List {
     pub number: u32,
     pub ranges: Ranges,
     prefixes: OnceCell<Prefixes>,
+    hash: u64,
 }
 
 impl List {
@@ -25,7 +26,7 @@ impl List {
 
 impl PartialEq for List {
     fn eq(&self, other: &Self) -> bool {
-        self.ranges == other.ranges
+        self.hash == other.hash && self.ranges == other.ranges
     }
 }
 
@@ -33,35 +34,62 @@ impl Eq for List {}
 
 impl Hash for List {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // A set may have a million ranges: one multiplication each.
-        let mix = |sum: u64, bits: u64| (sum.rotate_left(23) ^ bits).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let v4 = self.ranges.v4.iter().map(|&(first, last)| u64::from(first) << 32 | u64::from(last));
-        let halves = |bits: u128| [bits as u64, (bits >> 64) as u64];
-        let v6 = self.ranges.v6.iter().flat_map(|&(first, last)| [halves(first), halves(last)]).flatten();
-        state.write_u64(v4.chain(v6).fold(self.ranges.len() as u64, mix));
+        state.write_u64(self.hash);
     }
+}
+
+/// A set may have a million ranges: one multiplication each.
+fn hash(ranges: &Ranges) -> u64 {
+    let mix = |sum: u64, bits: u64| (sum.rotate_left(23) ^ bits).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut sum = ranges.len() as u64;
+    for &(first, last) in &ranges.v4 {
+        sum = mix(sum, u64::from(first) << 32 | u64::from(last));
+    }
+    for bits in ranges.v6.iter().flat_map(|&(first, last)| [first, last]) {
+        sum = mix(mix(sum, bits as u64), (bits >> 64) as u64);
+    }
+    sum
 }
 
 /// Every list of a check.
 #[derive(Debug, Default)]
-pub(crate) struct Lists(HashSet<Rc<List>>);
+pub(crate) struct Lists {
+    lists: HashSet<Rc<List>>,
+    /// Of more than one list.
+    unions: HashMap<Vec<u32>, u32>,
+}
 
 impl Lists {
     /// The list of these addresses, which are [normal](Ranges::normalize).
     pub fn list(&mut self, ranges: Ranges) -> Rc<List> {
-        let number = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
-        let list = Rc::new(List { number, ranges, prefixes: OnceCell::new() });
-        if let Some(known) = self.0.get(&list) {
+        let (number, hash) = (self.next(), hash(&ranges));
+        let list = Rc::new(List { number, ranges, prefixes: OnceCell::new(), hash });
+        if let Some(known) = self.lists.get(&list) {
             return Rc::clone(known);
         }
-        self.0.insert(Rc::clone(&list));
+        self.lists.insert(Rc::clone(&list));
         list
+    }
+
+    /// The number of a union, which is that of a list if it consists of one.
+    fn union(&mut self, lists: &[Rc<List>]) -> u32 {
+        if let [list] = lists {
+            return list.number;
+        }
+        let next = self.next();
+        *self.unions.entry(lists.iter().map(|list| list.number).collect()).or_insert(next)
+    }
+
+    fn next(&self) -> u32 {
+        u32::try_from(self.lists.len() + self.unions.len()).unwrap_or(u32::MAX)
     }
 }
 
 /// What a list of items comes to: the union of some lists.
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses {
+    /// Equal numbers mean equal lists.
+    pub number: u32,
     /// What is spelled out first, then sets and sections; by number, each once, none empty.
     pub lists: Vec<Rc<List>>,
     /// Whether every item could be read.
@@ -81,7 +109,7 @@ impl Addresses {
         if !spelled_out.is_empty() {
             named.insert(0, all.list(spelled_out));
         }
-        Addresses { lists: named, complete }
+        Addresses { number: all.union(&named), lists: named, complete }
     }
 
     pub fn parts(&self) -> Vec<&Ranges> {

@@ -17,7 +17,7 @@ use super::ranges::Ranges;
 use super::rules::ResolvedRule;
 use crate::checked::Service;
 use crate::diagnostic::{Problem, Report};
-use cover::{Budget, Union};
+use cover::{Budget, Covers, Union};
 
 pub(crate) fn check(baseline: &[ResolvedRule<'_>], towns: &[Town<'_>], report: &mut Report<'_>) {
     let mut budget = Budget::new();
@@ -71,8 +71,8 @@ fn covered(rules: &[&ResolvedRule<'_>], is_judged: impl Fn(usize) -> bool, budge
     let asks: Vec<Asks> = rules
         .iter()
         .map(|rule| Asks {
-            from: sources.number(key(&rule.from), &rule.from),
-            to: destinations.number(key(&rule.to), &rule.to),
+            from: sources.number(rule.from.as_ref().map(|from| from.number), &rule.from),
+            to: destinations.number(rule.to.as_ref().map(|to| to.number), &rule.to),
             services: services.number(rule.services.as_deref(), &rule.services),
         })
         .collect();
@@ -128,10 +128,6 @@ impl<K: Eq + Hash, S> Sides<K, S> {
     }
 }
 
-fn key(side: &Option<Addresses>) -> Option<Vec<u32>> {
-    side.as_ref().map(|side| side.lists.iter().map(|list| list.number).collect())
-}
-
 /// Protocol and port as one number, so that services are ranges like others.
 fn numbers(services: &[Service]) -> Ranges {
     let mut ranges = Ranges::default();
@@ -144,11 +140,11 @@ fn numbers(services: &[Service]) -> Ranges {
     ranges
 }
 
-/// By number, the numbers of what covers it, ascending.
+/// By number, the numbers of what covers it.
 struct Covering {
-    from: Vec<Vec<usize>>,
-    to: Vec<Vec<usize>>,
-    services: Vec<Vec<usize>>,
+    from: Covers,
+    to: Covers,
+    services: Covers,
 }
 
 /// The rules so far, by what they name.
@@ -173,7 +169,7 @@ impl<'c> Index<'c> {
 
     fn first_covering(&self, rule: usize) -> Option<usize> {
         let asks = self.asks[rule];
-        let (sources, services) = (&self.covering.from[asks.from], &self.covering.services[asks.services]);
+        let (sources, services) = (self.covering.from.of(asks.from), self.covering.services.of(asks.services));
         let first = |&to: &usize| {
             let rules = &self.by_to[to];
             // Many rules may have one destination, and few may have one of many.
@@ -187,6 +183,6 @@ impl<'c> Index<'c> {
             let pairs = sources.iter().flat_map(|&from| services.iter().map(move |&services| (from, services)));
             pairs.filter_map(|(from, services)| self.first.get(&Asks { from, to, services })).min().copied()
         };
-        self.covering.to[asks.to].iter().filter_map(first).min()
+        self.covering.to.of(asks.to).iter().filter_map(first).min()
     }
 }

@@ -8,6 +8,9 @@ use super::raw::List;
 use super::scalar::Wrong;
 use crate::diagnostic::{Problem, Report, Span, Spanned, did_you_mean, near};
 
+/// Keys that a table may have, as a rule.
+const KEYS: usize = 8;
+
 /// A table whose keys are taken one by one; what is left over at the end is unknown.
 pub(crate) struct Fields<'t> {
     document: &'t Document<'t>,
@@ -36,7 +39,7 @@ impl<'t> Fields<'t> {
             table,
             what,
             span: Span { file: document.file, start: 0, end: 0 },
-            known: Vec::new(),
+            known: Vec::with_capacity(KEYS),
             missing: Vec::new(),
         }
     }
@@ -214,7 +217,9 @@ impl<'t> Value<'t> {
             return List::unreadable(span);
         };
         let item = |inner| Value { document: self.document, inner, key: self.key, key_span: self.key_span };
-        let items: Vec<T> = array.iter().filter_map(|inner| read(item(inner), report)).collect();
+        // Most lists have one item, and there are many of them: no room to spare.
+        let mut items = Vec::with_capacity(array.len());
+        items.extend(array.iter().filter_map(|inner| read(item(inner), report)));
         List { complete: items.len() == array.len(), items, span }
     }
 
@@ -228,6 +233,13 @@ impl<'t> Value<'t> {
             self.wrong_type("a table", report);
             return None;
         };
-        Some(Fields { document: self.document, table, what, span: self.span(), known: Vec::new(), missing: Vec::new() })
+        Some(Fields {
+            document: self.document,
+            table,
+            what,
+            span: self.span(),
+            known: Vec::with_capacity(KEYS),
+            missing: Vec::new(),
+        })
     }
 }

@@ -52,8 +52,26 @@ impl Budget {
 pub(super) type Union<'r> = Option<Vec<&'r Ranges>>;
 
 /// For each union those that cover it, itself included, by position and ascending.
-pub(super) fn covering(unions: &[Union<'_>], budget: &mut Budget) -> Vec<Vec<usize>> {
-    let mut covering: Vec<Vec<usize>> = (0..unions.len()).map(|union| vec![union]).collect();
+pub(super) struct Covers {
+    /// All of them, one union after the other.
+    outer: Vec<usize>,
+    /// Where each union's begin; one more for the end of the last.
+    starts: Vec<usize>,
+}
+
+impl Covers {
+    pub fn of(&self, union: usize) -> &[usize] {
+        &self.outer[self.starts[union]..self.starts[union + 1]]
+    }
+
+    /// How many unions there are.
+    pub fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+}
+
+/// Finds out which unions cover which.
+pub(super) fn covering(unions: &[Union<'_>], budget: &mut Budget) -> Covers {
     let anything = unions.iter().position(Option::is_none);
     let mut numbers: HashMap<*const Ranges, usize> = HashMap::new();
     // The lists with the unions that they are part of, in an order that is the same in every run.
@@ -61,34 +79,38 @@ pub(super) fn covering(unions: &[Union<'_>], budget: &mut Budget) -> Vec<Vec<usi
     let mut probes = Probes::default();
     for (union, lists) in unions.iter().enumerate() {
         let Some(lists) = lists else { continue };
-        covering[union].extend(anything);
         for &list in lists {
             let number = *numbers.entry(list).or_insert(members.len());
             if number == members.len() {
-                members.push((list, Vec::new()));
+                members.push((list, Vec::with_capacity(1)));
             }
             members[number].1.push(union);
         }
         probes.add(union, lists);
     }
     probes.sort();
+    // Inner and outer.
+    let mut pairs: Vec<(usize, usize)> = Vec::with_capacity(2 * unions.len());
     for (list, outer) in &members {
         probes.within(list, |inner| {
             if budget.pairs(outer.len()) {
-                covering[inner].extend(outer);
+                pairs.extend(outer.iter().filter(|&&outer| outer != inner).map(|&outer| (inner, outer)));
             }
         });
     }
-    for (inner, found) in covering.iter_mut().enumerate() {
-        found.sort_unstable();
-        found.dedup();
-        let Some(lists) = &unions[inner] else { continue };
-        found.retain(|&outer| match &unions[outer] {
-            Some(others) if outer != inner => covered(lists, others, budget),
-            _ => true,
-        });
+    pairs.sort_unstable();
+    pairs.dedup();
+    pairs.retain(|&(inner, outer)| match (&unions[inner], &unions[outer]) {
+        (Some(lists), Some(others)) => covered(lists, others, budget),
+        _ => false,
+    });
+    for (union, lists) in unions.iter().enumerate() {
+        pairs.push((union, union));
+        pairs.extend(lists.as_ref().and(anything).map(|anything| (union, anything)));
     }
-    covering
+    pairs.sort_unstable();
+    let starts = (0..=unions.len()).map(|union| pairs.partition_point(|&(inner, _)| inner < union)).collect();
+    Covers { outer: pairs.into_iter().map(|(_, outer)| outer).collect(), starts }
 }
 
 /// Whether every range of the inner lists is inside of the outer lists' union.
@@ -207,7 +229,7 @@ mod tests {
                         (None, Some(_)) => false,
                         (Some(lists), Some(others)) => united(others).covers(&united(lists)),
                     };
-                    let is_found = covering[inner].contains(&outer);
+                    let is_found = covering.of(inner).contains(&outer);
                     if lists.is_some() || inner == outer {
                         assert_eq!(is_found, expected, "round {round}: {lists:?} in {others:?}");
                     }
