@@ -13,7 +13,7 @@ const TOLERANCE: u32 = 10;
 
 #[test]
 fn the_verifier_walks_as_many_instructions_as_budgeted() {
-    let mut engine = Engine::new(EngineSize { nodes: 64, flow_buckets: 64 }).unwrap();
+    let mut engine = Engine::new(EngineSize { flow_buckets: 64, ..EngineSize::default() }).unwrap();
     let found = verified_instructions(&mut engine);
     let off = found.abs_diff(VERIFIED_INSTRUCTIONS);
     assert!(
