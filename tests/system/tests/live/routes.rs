@@ -38,7 +38,7 @@ fn a_route_taken_away_is_missed_within_a_second() {
 fn a_neighbour_with_another_address_is_followed_within_a_second() {
     let lab = crate::lab();
     let site = lab.site("shirakaba").unwrap();
-    let (from, server) = (IpAddr::from(site.v4().unwrap()), IpAddr::from(WEB_V4));
+    let (from, server) = (site.v4().unwrap(), IpAddr::from(WEB_V4));
     let _echo = Service::echo(lab.internet().namespace(), (server, 443).into());
     let ask = || ask_within(site.namespace(), (from, CLIENT_PORT).into(), (server, 443).into(), b"way", 64);
     for _ in 0..3 {
