@@ -335,7 +335,7 @@ fn too_many_service_classes_are_refused_where_they_stand() {
         });
         municipality.egress.rules = rules.collect();
     }
-    let error = compile(&policy, &Numbering::default()).err().expect("65,536 classes and that of no list");
+    let error = compile(&policy, &Numbering::default()).map(drop).expect_err("65,536 classes and that of no list");
     assert_eq!((error.what, error.needed, error.limit), ("service classes", 65_537, 65_536));
     assert_eq!(error.location, Some(fixture::at("m5", 5_535)));
     policy.municipalities.truncate(5);
@@ -354,7 +354,8 @@ fn rows_that_do_not_fit_are_refused_where_they_stand() {
         });
         municipality.egress.rules = rules.collect();
     }
-    let error = compile(&policy, &Numbering::default()).err().expect("nearly every port is in half of the rules");
+    let error =
+        compile(&policy, &Numbering::default()).map(drop).expect_err("nearly every port is in half of the rules");
     assert_eq!((error.what, error.limit), ("words of rule rows", u64::from(limits::ROW_WORDS)));
     let location = error.location.expect("a rule");
     assert!(location.file.starts_with('m'), "{location}");
