@@ -124,13 +124,13 @@ impl Sweep<'_, '_> {
             for uses in uses.chunk_by(|a, b| a.place == b.place) {
                 let book = uses[0].place.book();
                 uses.iter().for_each(|it| self.bits[book].flip(it.bit));
-                let row = self.rulebooks.beside_base(&self.bits[book], &uses[0])?;
+                let row = self.rulebooks.beside_base(&self.bits[book], &uses[uses.len() - 1])?;
                 self.seen[book] = intern(&mut self.rows, row)?;
             }
             let from = (changes[0].port as usize).min(size);
             let to = ports.peek().map_or(size, |next| size.min(next[0].port as usize));
             if from < to {
-                let class = self.class(uses.first())?;
+                let class = self.class(uses.last())?;
                 self.table[region + from..region + to].fill(class);
             }
         }

@@ -125,7 +125,8 @@ const NOTHING: u32 = u32::MAX;
 struct Search {
     /// Where the half begins in `ROWS`.
     half: u32,
-    summaries: u32,
+    /// The summary word in hand.
+    at: u32,
     rows: [Row; 3],
     /// Where the words of the summary word in hand begin in each record.
     words: [Row; 3],
@@ -139,7 +140,7 @@ fn search(question: &Question, views: u32, book: &Rulebook) -> Stage<Search> {
     let half = question.half.wrapping_mul(ROWS_PER_HALF.load());
     Stage::Continue(Search {
         half,
-        summaries: book.summaries,
+        at: 0,
         rows: [source, destination, service],
         words: [first_words(source, book), first_words(destination, book), first_words(service, book)],
     })
@@ -155,71 +156,98 @@ fn first_words(row: Row, book: &Rulebook) -> Row {
 #[inline(never)]
 extern "C" fn match_summary(search: *mut Search, at: u32) -> u32 {
     subprogram(search, NOTHING, |search| {
-        let mut words = u64::MAX;
-        for row in 0..search.rows.len() {
-            words &= record_word(search, search.rows[row].base.wrapping_add(at)) | own_summary(search, row, at);
-        }
+        search.at = at;
+        let mut words = summary(search, 0) & summary(search, 1) & summary(search, 2);
+        let (mut word, mut bits) = (0, 0);
         for _ in 0..64 {
             if words == 0 {
                 break;
             }
-            let lowest = words & words.wrapping_neg();
-            words ^= lowest;
-            // Most rules have a destination or a service of their own, few a source.
-            let bits = row_word(search, 1, at, lowest) & row_word(search, 2, at, lowest);
-            if bits == 0 {
-                continue;
-            }
-            let bits = bits & row_word(search, 0, at, lowest);
+            word = words & words.wrapping_neg();
+            words ^= word;
+            bits = match_word(search, word);
             if bits != 0 {
-                let word = at.wrapping_mul(64).wrapping_add(bits_below(lowest));
-                return word.wrapping_mul(64).wrapping_add(bits_below(bits & bits.wrapping_neg()));
+                break;
             }
         }
-        for row in 0..search.rows.len() {
-            let base = record_word(search, search.rows[row].base.wrapping_add(at));
-            search.words[row].base = search.words[row].base.wrapping_add(base.count_ones());
-            let own = own_summary(search, row, at);
-            search.words[row].own = search.words[row].own.wrapping_add(own.count_ones());
+        if bits != 0 {
+            let word = at.wrapping_mul(64).wrapping_add(bits_below(word));
+            return word.wrapping_mul(64).wrapping_add(bits_below(bits & bits.wrapping_neg()));
         }
+        pass_summary(search, 0);
+        pass_summary(search, 1);
+        pass_summary(search, 2);
         NOTHING
     })
 }
 
-/// A word of a row, by the summary word that it is in and its bit there.
+/// The rules of a word, which is given by its bit in the summary, that all rows have.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn row_word(search: *mut Search, row: u32, at: u32, bit: u64) -> u64 {
+extern "C" fn match_word(search: *mut Search, word: u64) -> u64 {
+    subprogram(search, 0, |search| {
+        // Most rules have a destination or a service of their own, few a source.
+        let bits = row_word(search, 1, word) & row_word(search, 2, word);
+        if bits == 0 { 0 } else { bits & row_word(search, 0, word) }
+    })
+}
+
+/// A word of a row.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn row_word(search: *mut Search, row: u32, word: u64) -> u64 {
     subprogram(search, 0, |search| {
         let row = (row as usize).min(2);
         let Row { base, own } = search.rows[row];
         let words = search.words[row];
-        let mut bits = 0;
-        let summary = record_word(search, base.wrapping_add(at));
-        if summary & bit != 0 {
-            bits = record_word(search, words.base.wrapping_add((summary & bit.wrapping_sub(1)).count_ones()));
+        let before = word.wrapping_sub(1);
+        let (base, shared) = (record_word(search, base.wrapping_add(search.at)), words.base);
+        let shared =
+            if base & word == 0 { 0 } else { record_word(search, shared.wrapping_add((base & before).count_ones())) };
+        let summary = own_summary(search, row);
+        if summary & word == 0 {
+            shared
+        } else if own & ONE_RULE != 0 {
+            shared | 1 << (own & 63)
+        } else {
+            shared | record_word(search, words.own.wrapping_add((summary & before).count_ones()))
         }
-        let summary = own_summary(search, row, at);
-        if summary & bit != 0 {
-            bits |= if own & ONE_RULE != 0 {
-                1 << (own & 63)
-            } else {
-                record_word(search, words.own.wrapping_add((summary & bit.wrapping_sub(1)).count_ones()))
-            };
-        }
-        bits
     })
 }
 
-/// The summary of a class's own rules.
+/// The summary word in hand of a row.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn summary(search: *mut Search, row: u32) -> u64 {
+    subprogram(search, 0, |search| {
+        let row = (row as usize).min(2);
+        record_word(search, search.rows[row].base.wrapping_add(search.at)) | own_summary(search, row)
+    })
+}
+
+/// On to the words of the next summary word.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn pass_summary(search: *mut Search, row: u32) -> u32 {
+    subprogram(search, 0, |search| {
+        let row = (row as usize).min(2);
+        let base = record_word(search, search.rows[row].base.wrapping_add(search.at)).count_ones();
+        let own = own_summary(search, row).count_ones();
+        let words = search.words[row];
+        search.words[row] = Row { base: words.base.wrapping_add(base), own: words.own.wrapping_add(own) };
+        base
+    })
+}
+
+/// The summary word in hand of a class's own rules.
 #[inline(always)]
-fn own_summary(search: &Search, row: usize, at: u32) -> u64 {
+fn own_summary(search: &Search, row: usize) -> u64 {
     let own = search.rows[row].own;
     if own & ONE_RULE == 0 {
-        return record_word(search, own.wrapping_add(at));
+        return record_word(search, own.wrapping_add(search.at));
     }
     let word = (own & !ONE_RULE) / 64;
-    if word / 64 == at { 1 << (word % 64) } else { 0 }
+    if word / 64 == search.at { 1 << (word % 64) } else { 0 }
 }
 
 /// A word of `ROWS`; empty beyond its end.

@@ -36,13 +36,19 @@ pub fn load(directory: &Path) -> anyhow::Result<Option<Checked>> {
     Ok(None)
 }
 
-/// Reads and checks a directory; shows nothing. No policy: it is invalid.
+/// Reads, checks and compiles a directory; shows nothing. No policy: it is invalid, or too large.
 ///
 /// # Errors
 /// It cannot be read.
 pub fn diagnose(directory: &Path) -> anyhow::Result<(Option<Policy>, Vec<Diagnostic>)> {
     let source = control::read_directory(directory)?;
-    let checked = policy::check(&source);
+    let mut checked = policy::check(&source);
+    if let Some(policy) = &checked.policy
+        && let Err(error) = policy::compile(policy, &Numbering::default())
+    {
+        checked.diagnostics.push(error.diagnostic(&source));
+        checked.policy = None;
+    }
     Ok((checked.policy, checked.diagnostics))
 }
 

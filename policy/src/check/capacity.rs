@@ -1,4 +1,4 @@
-//! Sizes that can be judged before compiling. What does not fit is refused with the numbers, never cut short.
+//! Sizes that can be judged before compiling; `CapacityError::diagnostic` tells the others. What does not fit is refused with the numbers, never cut short.
 
 use std::collections::BTreeSet;
 
@@ -12,6 +12,8 @@ use crate::parse::raw::RawPolicy;
 
 /// Rules of one rulebook, baseline included.
 const RULEBOOK: usize = limits::RULEBOOK_RULES as usize;
+/// Rules of a gateway; number 0 means "the default".
+const RULES: usize = limits::RULES as usize - 1;
 
 pub(crate) fn check(raw: &RawPolicy, baseline: &[ResolvedRule<'_>], towns: &[Town<'_>], report: &mut Report<'_>) {
     let Some(prefecture) = &raw.prefecture else { return };
@@ -51,12 +53,15 @@ pub(crate) fn check(raw: &RawPolicy, baseline: &[ResolvedRule<'_>], towns: &[Tow
     let last_pool = towns.iter().rfind(|town| !town.pool.is_empty()).map_or(top, |town| town.raw.pool.span);
     limit("pool addresses", pool, limits::POOL_ADDRESSES, last_pool, "a few addresses serve thousands of terminals");
 
-    let mut total = 0;
+    let mut total = baseline.len();
+    let mut misfit = None;
     for town in towns {
         for (direction, rules) in [(Direction::Egress, &town.egress), (Direction::Ingress, &town.ingress)] {
-            let prefectural = baseline.iter().filter(|rule| rule.directions.contains(&direction)).count();
+            // Those of the other direction have their places too.
+            let prefectural = baseline.len();
             let count = prefectural + rules.len();
-            total += count;
+            misfit = misfit.or_else(|| rules.get(RULES.saturating_sub(total)).map(|rule| rule.raw.at()));
+            total += rules.len();
             if count > RULEBOOK {
                 let (way, at) = (direction_name(direction), rules.last().map_or(town.at(), |rule| rule.raw.at()));
                 let message = format!("{count} {way} rules are more than one municipality can have");
@@ -66,12 +71,10 @@ pub(crate) fn check(raw: &RawPolicy, baseline: &[ResolvedRule<'_>], towns: &[Tow
             }
         }
     }
-    if total > limits::RULES as usize {
-        let problem = Problem::error("capacity", top, format!("{total} rules are more than one gateway can hold"));
-        let label = format!("room for {}, the baseline counted for each municipality", limits::RULES);
-        report.push(
-            problem.label(label).help("unite rules that differ only in addresses or ports, or use sets".to_owned()),
-        );
+    if total > RULES {
+        let message = format!("{total} rules are more than one gateway can hold");
+        let problem = Problem::error("capacity", misfit.unwrap_or(top), message).label(format!("room for {RULES}"));
+        report.push(problem.help("unite rules that differ only in addresses or ports, or use sets".to_owned()));
     }
 }
 

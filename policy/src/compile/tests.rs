@@ -52,6 +52,58 @@ fn tables_say_what_the_policy_says() {
     }
 }
 
+/// Rows of several words, chosen by one summary word and by several.
+#[test]
+fn large_tables_say_what_the_policy_says() {
+    let mut rng = StdRng::seed_from_u64(seed());
+    for rules in [600, 3_000, 9_000] {
+        let policy = random::large_policy(rules, &mut rng);
+        let compiled = compiled(&policy);
+        let mut deepest = 0;
+        for _ in 0..1_500 {
+            let municipality = &policy.municipalities[rng.random_range(0..policy.municipalities.len())];
+            let (direction, [source, destination], protocol, port) = random::call(municipality, &mut rng);
+            let found = first_rule(&compiled, municipality, direction, source, destination, protocol, port);
+            assert_eq!(
+                found,
+                reading::first_rule(&policy, municipality, direction, source, destination, protocol, port),
+                "{} {direction:?} {source} > {destination} protocol {protocol} port {port}",
+                municipality.id,
+            );
+            let place =
+                found.and_then(|(owner, name)| owner.and(name.strip_prefix('r')).and_then(|it| it.parse().ok()));
+            deepest = deepest.max(place.unwrap_or(0));
+        }
+        assert!(deepest > rules * 3 / 4, "no packet met a rule beyond {deepest} of {rules}");
+    }
+}
+
+/// What one municipality's rules name is blocks of views for it and none for the others; and where its rules are like
+/// another's, not even for it.
+#[test]
+fn municipalities_share_what_they_do_not_tell_apart() {
+    let mut policy = prefecture((0..20).map(|n| municipality(&format!("m{n:02}"), n)).collect());
+    let egress = |it: Rule| Rule { directions: vec![Direction::Egress], ..it };
+    for (town, municipality) in (0_u32..).zip(&mut policy.municipalities) {
+        let to = |n: u32| Some(vec![IpNet::from(IpAddr::V4((0xc000_0000 | n << 8 | town).into()))]);
+        municipality.egress.rules = (0..640).map(|n| egress(Rule { to: to(n), ..rule("r", Action::Allow) })).collect();
+    }
+    let alike = compiled(&policy).tables;
+    // 12,800 destinations, the municipalities' common prefix, gateway address, and nowhere.
+    assert_eq!(alike.classes.len(), 12_803);
+    assert_eq!(alike.view_roots.len(), 40 * 12_803_usize.div_ceil(64));
+    assert!(alike.views.len() / 64 <= 20, "{} blocks of views", alike.views.len() / 64);
+    for (town, municipality) in policy.municipalities.iter_mut().enumerate() {
+        let first = Rule { services: Some(vec![tcp(80, 80)]), ..rule("first", Action::Deny) };
+        municipality.egress.rules.splice(..0, vec![egress(first); town]);
+    }
+    let different = compiled(&policy).tables;
+    let blocks = different.views.len() / 64;
+    assert!((200..=20 * 14).contains(&blocks), "{blocks} blocks of views");
+    // A rule that a class adds is in its view: there is nothing but base rows.
+    assert!(different.rows.len() < 20 * 3 * 16, "{} words of rows", different.rows.len());
+}
+
 /// What the tables say of an address, in names.
 fn seen(compiled: &CompiledPolicy, policy: &Policy, address: IpAddr) -> reading::Address {
     let tables = &compiled.tables;
@@ -267,6 +319,66 @@ fn too_many_rules_are_refused_where_they_stand() {
     let compiled = compiled(&policy);
     assert_eq!(compiled.tables.municipality(1).rulebooks[0].summaries, limits::ROW_SUMMARIES);
     assert!(compiled.tables.v4_root.iter().all(|&entry| entry & POINTER != 0 || entry < 100));
+}
+
+#[test]
+fn too_many_service_classes_are_refused_where_they_stand() {
+    let mut policy = prefecture((0..6).map(|n| municipality(&format!("m{n}"), n)).collect());
+    for (town, municipality) in (0_u32..).zip(&mut policy.municipalities) {
+        let rules = (0..12_000).map(|n| {
+            let port = town * 12_000 + n;
+            let protocol = if port < 1 << 16 { 6 } else { 17 };
+            let service = crate::checked::Service { protocol, ..tcp(port as u16, port as u16) };
+            Rule {
+                services: Some(vec![service]),
+                location: fixture::at(&format!("m{town}"), n),
+                ..rule("r", Action::Deny)
+            }
+        });
+        municipality.egress.rules = rules.collect();
+    }
+    let error = compile(&policy, &Numbering::default()).map(drop).expect_err("65,536 classes and that of no list");
+    assert_eq!((error.what, error.needed, error.limit), ("service classes", 65_537, 65_536));
+    assert_eq!(error.location, Some(fixture::at("m5", 5_535)));
+    policy.municipalities.truncate(5);
+    assert_eq!(compiled(&policy).tables.service_views.len(), 60_001 * 6, "five egress rulebooks, and all the others");
+}
+
+#[test]
+fn rows_that_do_not_fit_are_refused_where_they_stand() {
+    let mut policy = prefecture((0..3).map(|n| municipality(&format!("m{n}"), n)).collect());
+    for (town, municipality) in (0_u16..).zip(&mut policy.municipalities) {
+        let rules = (0..16_384_u16).map(|n| {
+            // Odd factors, so that each port is one rule's first and last but others' in each municipality.
+            let port = n.wrapping_mul(2 * town + 77) % 16_384;
+            let services = Some(vec![tcp(2 * port, 32_767 + 2 * port)]);
+            Rule { services, location: fixture::at(&format!("m{town}"), n.into()), ..rule("r", Action::Deny) }
+        });
+        municipality.egress.rules = rules.collect();
+    }
+    let error =
+        compile(&policy, &Numbering::default()).map(drop).expect_err("nearly every port is in half of the rules");
+    assert_eq!((error.what, error.limit), ("words of rule rows", u64::from(limits::ROW_WORDS)));
+    let location = error.location.expect("a rule");
+    assert!(location.file.starts_with('m'), "{location}");
+    policy.municipalities.truncate(1);
+    compiled(&policy);
+}
+
+#[test]
+fn what_does_not_fit_is_shown_where_it_stands() {
+    let files = [("municipalities/sendai.toml".to_owned(), "id = 1\n  name = \"規則\"\r\n".into())];
+    let source = crate::Source { files: files.into() };
+    let location = Some(Location { column: 10, ..fixture::at("municipalities/sendai.toml", 2) });
+    let error = CapacityError { what: "words of rule rows", needed: 9, limit: 8, location };
+    let diagnostic = error.diagnostic(&source);
+    assert_eq!(&source.files["municipalities/sendai.toml"][diagnostic.span.clone()], "\"規則\"".as_bytes());
+    assert_eq!(
+        error.to_string(),
+        "words of rule rows: 9 needed, 8 fit, and no more from municipalities/sendai.toml:2:10 on"
+    );
+    let nowhere = CapacityError { location: None, ..error }.diagnostic(&source);
+    assert_eq!((nowhere.location.file.as_str(), nowhere.span), ("prefecture.toml", 0..0));
 }
 
 #[test]

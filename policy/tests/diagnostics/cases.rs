@@ -299,7 +299,7 @@ fn whole_files() -> Vec<Case> {
         let rule = |number: usize| {
             format!("[[egress.rule]]\nname = \"r{number}\"\nports = [\"udp/{number}\"]\naction = \"deny\"\n")
         };
-        edit(source, SHIRAKABA_FILE, "", &(0..4096).map(rule).collect::<String>());
+        edit(source, SHIRAKABA_FILE, "", &(0..16_384).map(rule).collect::<String>());
     });
     add("too_much_to_compare", "unchecked-rules", &|source| {
         // Each rule all but covers the next: a thousand addresses in common, one not.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::policy_directory;
+use crate::style::Colour;
 
 /// Check a policy directory and show every mistake at once
 #[derive(Debug, clap::Args)]
@@ -39,6 +40,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     match policy_directory::summary(&checked.policy) {
         Ok(summary) => eprintln!("{summary}"),
         Err(error) => {
+            let colour = Colour::of_stderr() == Colour::On;
+            eprintln!("{}", policy::render(&checked.source, &[error.diagnostic(&checked.source)], colour).trim_end());
             eprintln!("bangasa: `{}` cannot be installed: {error}", arguments.directory.display());
             return Ok(Exit::Invalid);
         }

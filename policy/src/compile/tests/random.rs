@@ -24,6 +24,48 @@ pub fn policy(rng: &mut StdRng) -> Policy {
     policy
 }
 
+/// Few municipalities with this many rules in each direction, nearly all of which are for few addresses and one port, so
+/// that the first match may be anywhere.
+pub fn large_policy(rules: usize, rng: &mut StdRng) -> Policy {
+    let mut policy = policy(rng);
+    policy.municipalities.truncate(2);
+    policy.baseline.retain(|it| it.from.is_some() && it.to.is_some() && it.services.is_some());
+    for municipality in &mut policy.municipalities {
+        for own in [&mut municipality.egress, &mut municipality.ingress] {
+            own.rules = (0..rules).map(|n| narrow_rule(n, rng)).collect();
+        }
+    }
+    policy
+}
+
+fn narrow_rule(n: usize, rng: &mut StdRng) -> Rule {
+    let list = |rng: &mut StdRng, from: u8| {
+        rng.random_bool(0.95).then(|| {
+            let length = rng.random_range(from..=32);
+            let near = rng.random::<u32>() & rng.random::<u32>() & 0xff;
+            let base = [0x0a04_0000, 0x0a04_1400, 0xc633_6400][rng.random_range(0..3)];
+            vec![IpNet::new(Ipv4Addr::from(base ^ near).into(), length).expect("a length that exists").trunc()]
+        })
+    };
+    let port = rng.random_range(1..500);
+    let last = if rng.random_bool(0.05) { port + rng.random_range(0..100) } else { port };
+    Rule { from: list(rng, 26), to: list(rng, 29), services: Some(vec![fixture::tcp(port, last)]), ..rule(n, rng) }
+}
+
+/// A packet at an edge of some rule: direction, addresses, protocol and port.
+pub fn call(municipality: &Municipality, rng: &mut StdRng) -> (Direction, [IpAddr; 2], u8, u16) {
+    let direction = Direction::ALL[rng.random_range(0..2)];
+    let rules = [&municipality.egress.rules, &municipality.ingress.rules][direction as usize];
+    let rule = &rules[rng.random_range(0..rules.len())];
+    let addresses = [&rule.from, &rule.to].map(|list| match list.iter().flatten().next() {
+        Some(prefix) if rng.random() => prefix.network(),
+        Some(prefix) => prefix.broadcast(),
+        None => IpAddr::V4((0x0a04_0000 | rng.random_range(0..256_u32)).into()),
+    });
+    let port = rule.services.iter().flatten().find_map(|it| it.ports).map_or(80, |(first, _)| first);
+    (direction, addresses, 6, port)
+}
+
 fn municipality(n: u16, rng: &mut StdRng) -> Municipality {
     let rules = |rng: &mut StdRng| Rules {
         default: if rng.random() { Action::Allow } else { Action::Deny },

@@ -3,6 +3,7 @@
 //! Prefixes come from a small nested family, so that sets, sections, rules and municipalities overlap often.
 
 use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 
 use policy::Source;
 use rand::Rng;
@@ -56,7 +57,80 @@ pub fn policy(rng: &mut impl Rng) -> Source {
     source
 }
 
-fn prefecture(rng: &mut impl Rng, sets: usize) -> String {
+/// A random policy directory with many rules: nearly all name few addresses and one port around the edges at which packets
+/// are aimed, so that the first match may stand anywhere.
+pub fn large_policy(rng: &mut impl Rng, municipalities: usize, rules: usize) -> Source {
+    let sets = rng.random_range(1..=4);
+    let mut source = Source::default();
+    let mut text = ground(rng, sets);
+    let _ = writeln!(text, "[block]\nsets = []");
+    for rule in 0..rng.random_range(0..40) {
+        let _ = writeln!(text, "[[baseline]]\nname = \"base{rule}\"\ndirection = \"egress\"");
+        narrow_rule(rng, &mut text, "baseline", sets);
+    }
+    source.files.insert("prefecture.toml".to_owned(), text.into_bytes());
+    for number in 0..municipalities {
+        let mut text = premises(rng, number);
+        for direction in ["egress", "ingress"] {
+            let _ = writeln!(text, "[{direction}]\ndefault = \"allow\"");
+            for rule in 0..rules {
+                let _ = writeln!(text, "[[{direction}.rule]]\nname = \"規則{rule}\"");
+                narrow_rule(rng, &mut text, direction, sets);
+            }
+        }
+        source.files.insert(format!("municipalities/town{number}.toml"), text.into_bytes());
+    }
+    source
+}
+
+/// A rule for few addresses, and mostly for one port.
+fn narrow_rule(rng: &mut impl Rng, text: &mut String, direction: &str, sets: usize) {
+    let inside = ["10.10.16.1", "10.10.16.7", "10.10.31.255", "10.20.0.9", "172.16.0.5", "10.255.255.255"];
+    let outside = ["198.51.100.0", "198.51.100.64", "198.51.100.80", "198.51.100.255", "192.0.2.1", "8.8.8.8"];
+    let (from, to) = if direction == "ingress" { (&outside, &inside) } else { (&inside, &outside) };
+    for (side, near) in [("from", from), ("to", to)] {
+        // An ingress rule's literal destinations would be published.
+        if side == "to" && direction == "ingress" {
+            if rng.random_bool(0.5) {
+                text.push_str("to = [\"tax\"]\n");
+            }
+            continue;
+        }
+        match rng.random_range(0..20) {
+            0 => {}
+            1 => drop(writeln!(text, "{side} = [\"@set{}\"]", rng.random_range(0..sets))),
+            2 if direction == "egress" && side == "from" => text.push_str("from = [\"tax\"]\n"),
+            _ => drop(writeln!(text, "{side} = [{}]", nested(rng, near))),
+        }
+    }
+    let port = [0, 1, 53, 80, 81, 443, 444, 1023, 1024, 3479, 40_000, 65_535].choose(rng).copied().unwrap_or(80_u16);
+    let (first, last) = match rng.random_range(0..20) {
+        0 => (port, port.saturating_add(rng.random_range(0..2_000))),
+        1 => (port.saturating_sub(rng.random_range(0..2_000)), port),
+        _ => (port, port),
+    };
+    let protocol = if rng.random_bool(0.6) { "tcp" } else { "udp" };
+    let _ = writeln!(text, "ports = [\"{protocol}/{first}-{last}\"]");
+    let action = ["allow", "deny"].choose(rng).copied().unwrap_or("deny");
+    let _ = writeln!(text, "action = \"{action}\"");
+}
+
+/// One to three prefixes with one of these addresses, or a neighbour, in them.
+fn nested(rng: &mut impl Rng, near: &[&str]) -> String {
+    let prefixes: Vec<String> = (0..rng.random_range(1..=3))
+        .map(|_| {
+            let address: Ipv4Addr = near.choose(rng).copied().unwrap_or("8.8.8.8").parse().expect("an address");
+            let flip = if rng.random_bool(0.5) { 0 } else { 1 << rng.random_range(0..6) };
+            let length = if rng.random_bool(0.1) { rng.random_range(20..28) } else { rng.random_range(28..=32) };
+            let address = (u32::from(address) ^ flip) & (u32::MAX << (32 - length));
+            format!("\"{}/{length}\"", Ipv4Addr::from(address))
+        })
+        .collect();
+    prefixes.join(", ")
+}
+
+/// Ports and sets.
+fn ground(rng: &mut impl Rng, sets: usize) -> String {
     let mut text = String::from(
         "schema = 1\n[prefecture]\nid = \"test\"\nname = \"試験県\"\n[ports]\nuplink = [\"wan0\"]\naccess = [\"lan0\"]\n",
     );
@@ -64,6 +138,11 @@ fn prefecture(rng: &mut impl Rng, sets: usize) -> String {
     for set in 0..sets {
         let _ = writeln!(text, "set{set} = {{ prefixes = [{}] }}", prefixes(rng, &OUTSIDE[..6], 1..=3));
     }
+    text
+}
+
+fn prefecture(rng: &mut impl Rng, sets: usize) -> String {
+    let mut text = ground(rng, sets);
     let blocked: Vec<String> = (0..sets).filter(|_| rng.random_bool(0.4)).map(|set| format!("\"set{set}\"")).collect();
     let _ = writeln!(text, "[block]\nsets = [{}]", blocked.join(", "));
     if rng.random_bool(0.5) {
@@ -81,7 +160,8 @@ fn prefecture(rng: &mut impl Rng, sets: usize) -> String {
     text
 }
 
-fn municipality(rng: &mut impl Rng, number: usize, sets: usize) -> String {
+/// Everything but the rules.
+fn premises(rng: &mut impl Rng, number: usize) -> String {
     let mut text = format!("id = \"town{number}\"\nname = \"{number}番町\"\n");
     let inner = 100 + number;
     let vlan = if rng.random_bool(0.3) { format!("[200, {inner}]") } else { inner.to_string() };
@@ -102,7 +182,7 @@ fn municipality(rng: &mut impl Rng, number: usize, sets: usize) -> String {
             _ => "isolated = [\"10.10.16.7\"]\n",
         });
     }
-    if rng.random_bool(0.7) {
+    if number < 24 && rng.random_bool(0.7) {
         // Some pools hold the address that the municipality may publish.
         let (first, size) = match rng.random_range(0..4) {
             0 => (number * 8, "/29"),
@@ -120,6 +200,11 @@ fn municipality(rng: &mut impl Rng, number: usize, sets: usize) -> String {
         "10.10.16.0/24"
     };
     let _ = writeln!(text, "[sections]\ntax = [\"{section}\"]");
+    text
+}
+
+fn municipality(rng: &mut impl Rng, number: usize, sets: usize) -> String {
+    let mut text = premises(rng, number);
     for (direction, actions) in
         [("egress", &["allow", "deny", "inspect", "allow"][..]), ("ingress", &["allow", "deny", "allow"][..])]
     {
