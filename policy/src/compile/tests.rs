@@ -85,7 +85,7 @@ fn municipalities_share_what_they_do_not_tell_apart() {
     let mut policy = prefecture((0..20).map(|n| municipality(&format!("m{n:02}"), n)).collect());
     let egress = |it: Rule| Rule { directions: vec![Direction::Egress], ..it };
     for (town, municipality) in (0_u32..).zip(&mut policy.municipalities) {
-        let to = |n: u32| Some(vec![IpNet::from(IpAddr::V4((0xc000_0000 | n << 8 | town).into()))]);
+        let to = |n: u32| Some(vec![IpNet::from(IpAddr::V4((0xc000_0000 | n << 8 | town).into()))].into());
         municipality.egress.rules = (0..640).map(|n| egress(Rule { to: to(n), ..rule("r", Action::Allow) })).collect();
     }
     let alike = compiled(&policy).tables;

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use rand::Rng;
 use rand::rngs::StdRng;
 
-use crate::checked::{Action, Isolation, Municipality, Policy, Rule, Rules, Service};
+use crate::checked::{Action, Addresses, Isolation, Municipality, Policy, Rule, Rules, Service};
 use crate::compile::fixture;
 
 pub fn policy(rng: &mut StdRng) -> Policy {
@@ -44,7 +44,7 @@ fn narrow_rule(n: usize, rng: &mut StdRng) -> Rule {
             let length = rng.random_range(from..=32);
             let near = rng.random::<u32>() & rng.random::<u32>() & 0xff;
             let base = [0x0a04_0000, 0x0a04_1400, 0xc633_6400][rng.random_range(0..3)];
-            vec![IpNet::new(Ipv4Addr::from(base ^ near).into(), length).expect("a length that exists").trunc()]
+            vec![IpNet::new(Ipv4Addr::from(base ^ near).into(), length).expect("a length that exists").trunc()].into()
         })
     };
     let port = rng.random_range(1..500);
@@ -57,7 +57,7 @@ pub fn call(municipality: &Municipality, rng: &mut StdRng) -> (Direction, [IpAdd
     let direction = Direction::ALL[rng.random_range(0..2)];
     let rules = [&municipality.egress.rules, &municipality.ingress.rules][direction as usize];
     let rule = &rules[rng.random_range(0..rules.len())];
-    let addresses = [&rule.from, &rule.to].map(|list| match list.iter().flatten().next() {
+    let addresses = [&rule.from, &rule.to].map(|side| match side.iter().flat_map(Addresses::prefixes).next() {
         Some(prefix) if rng.random() => prefix.network(),
         Some(prefix) => prefix.broadcast(),
         None => IpAddr::V4((0x0a04_0000 | rng.random_range(0..256_u32)).into()),
