@@ -16,7 +16,7 @@ use crate::judge::Side;
 use crate::policies::{Fit, Size, compiled};
 use crate::sender::Sender;
 use crate::stretch::{Arrival, Far, Stretch, ifindex};
-use crate::xdp_filter;
+use crate::xdp_filter::XdpFilter;
 
 /// On a stretch of its own.
 pub struct Contender<'f> {
@@ -25,7 +25,8 @@ pub struct Contender<'f> {
     /// Its stretch.
     pub stretch: Stretch<'f>,
     /// Programs that are attached for as long as this lives.
-    _links: Vec<OwnedFd>,
+    links: Vec<OwnedFd>,
+    filter: Option<XdpFilter>,
     has_pins: bool,
 }
 
@@ -33,7 +34,7 @@ const PINS: &str = "/sys/fs/bpf/bangasa-measure";
 
 impl<'f> Contender<'f> {
     fn new(far: &'f Far, name: &'static str, short: &'static str, arrival: Arrival) -> Result<Self> {
-        Ok(Self { name, stretch: Stretch::new(far, short, arrival)?, _links: Vec::new(), has_pins: false })
+        Ok(Self { name, stretch: Stretch::new(far, short, arrival)?, links: Vec::new(), filter: None, has_pins: false })
     }
 
     /// This gateway's data path, attached natively to both ports; or why the policy does not fit. No daemon runs, and none
@@ -72,9 +73,15 @@ impl<'f> Contender<'f> {
 
     /// xdp-filter on the uplink, dropping these sources; or why it does not.
     pub fn xdp_filter(far: &'f Far, sources: &[Ipv4Addr]) -> Result<Fit<Self>> {
-        let contender = Self::new(far, "xdp-filter", "xdpf", Arrival::Redirected)?;
-        let loaded = xdp_filter::load(&contender.stretch.gateway, "wan0", sources);
-        Ok(loaded.map(|()| contender).map_err(|error| format!("does not load: {}", first_line(&error))))
+        let mut contender = Self::new(far, "xdp-filter", "xdpf", Arrival::Redirected)?;
+        let loaded = XdpFilter::load(&contender.stretch.gateway, "wan0", sources);
+        Ok(match loaded {
+            Ok(loaded) => {
+                contender.filter = Some(loaded);
+                Ok(contender)
+            }
+            Err(error) => Err(format!("does not load: {}", first_line(&error))),
+        })
     }
 
     /// The kernel's forwarding without any policy.
@@ -88,7 +95,7 @@ impl<'f> Contender<'f> {
         for port in ["lan0", "wan0"] {
             let ifindex = ifindex(&contender.stretch.gateway, port)?;
             let link = contender.stretch.gateway.enter(|| Ok(bpf::attach(program.as_fd(), ifindex)?))?;
-            contender._links.push(link);
+            contender.links.push(link);
         }
         Ok(contender)
     }
