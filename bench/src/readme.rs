@@ -60,10 +60,12 @@ const JUDGED: [(&str, &str); 16] = [
 ];
 
 fn figures(report: &Report) -> String {
-    let mut text =
-        "| by live frames, Mpps | Bangasa | nftables at its best | nftables, rule by rule | kernel forwarding, no \
-                    policy | bare XDP program |\n|---|---|---|---|---|---|\n"
-            .to_owned();
+    let rounds = report.records.iter().map(|record| record.rounds).min().unwrap_or_default();
+    let mut text = format!("Medians of {rounds} rounds or more.\n\n");
+    text.push_str(
+        "| by live frames, Mpps | Bangasa | nftables at its best | nftables, rule by rule | kernel forwarding, no policy | \
+         bare XDP program |\n|---|---|---|---|---|---|\n",
+    );
     for (scenario, words, bare) in LIVE {
         let peer = |name: &str| cell(report.beside(scenario, name).and_then(|record| record.peer));
         let best = if scenario.starts_with("dropping") { dropping::NFTABLES } else { forwarding::BEST };
@@ -83,7 +85,7 @@ fn figures(report: &Report) -> String {
         let (ours, peer) = (cell(report.ours(scenario)), cell(beside.and_then(|record| record.peer)));
         let _ = writeln!(text, "| {words} | {ours} | {peer} | {ratio} |");
     }
-    text.push_str("\nMust reach, by the same run:\n\n");
+    text.push_str("\nMust reach, from the same figures:\n\n");
     for goal in goals::told(report) {
         let _ = writeln!(text, "- {goal}");
     }
