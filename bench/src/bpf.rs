@@ -2,8 +2,10 @@
 
 use std::io;
 use std::mem::size_of;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::time::Instant;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
 
 use crate::instructions::Instruction;
 
@@ -15,6 +17,8 @@ pub enum Kind {
     Array = 2,
     /// Programs by index, for tail calls.
     Programs = 3,
+    /// The kernel's hash that forgets what was not used for long.
+    LruHash = 9,
     /// The kernel's longest-prefix match.
     LpmTrie = 11,
 }
@@ -24,6 +28,9 @@ const MAP_LOOKUP: u32 = 1;
 const MAP_UPDATE: u32 = 2;
 const PROG_LOAD: u32 = 5;
 const PROG_TEST_RUN: u32 = 10;
+const MAP_FD_BY_ID: u32 = 14;
+const INFO_BY_FD: u32 = 15;
+const MAP_UPDATE_BATCH: u32 = 26;
 const LINK_CREATE: u32 = 28;
 const PROG_TYPE_XDP: u32 = 6;
 const ATTACH_TYPE_XDP: u32 = 37;
@@ -70,6 +77,34 @@ pub fn update(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> io::Result<()> {
         flags: 0,
     };
     call(MAP_UPDATE, &mut request).map(drop)
+}
+
+/// `BPF_MAP_UPDATE_BATCH`.
+#[repr(C)]
+struct MapBatch {
+    from: u64,
+    to: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map: u32,
+    element_flags: u64,
+    flags: u64,
+}
+
+/// Writes so many entries, whose keys and values stand one after another. As many, and as long, as the map's.
+pub fn update_many(map: BorrowedFd<'_>, count: u32, keys: &[u8], values: &[u8]) -> io::Result<()> {
+    let mut request = MapBatch {
+        from: 0,
+        to: 0,
+        keys: keys.as_ptr() as u64,
+        values: values.as_ptr() as u64,
+        count,
+        map: map.as_raw_fd() as u32,
+        element_flags: 0,
+        flags: 0,
+    };
+    call(MAP_UPDATE_BATCH, &mut request).map(drop)
 }
 
 /// Reads one entry. `key` and `value` are as long as the map's.
@@ -159,20 +194,29 @@ const LIVE_FRAMES: u32 = 2;
 
 /// Runs a program `repeat` times over one frame, which keeps what a run wrote into it for the next; ns a run.
 ///
-/// The kernel's own mean is whole nanoseconds, which is coarse beside 20 of them; over enough runs the system call
-/// itself adds nothing that shows.
+/// The kernel's own mean is whole nanoseconds of wall-clock time; this is this thread's time on a CPU, which does not
+/// count what others take meanwhile. Over enough runs the system call itself adds nothing that shows.
 pub fn run(program: BorrowedFd<'_>, frame: &[u8], repeat: u32) -> io::Result<f64> {
-    let begun = Instant::now();
+    let begun = thread_time()?;
     test_run(program, frame, repeat, 0)?;
-    Ok(begun.elapsed().as_secs_f64() * 1e9 / f64::from(repeat.max(1)))
+    Ok((thread_time()? - begun).as_nanos() as f64 / f64::from(repeat.max(1)))
+}
+
+fn thread_time() -> io::Result<Duration> {
+    Ok(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?.into())
 }
 
 /// Likewise with frames that are really dropped, passed or redirected, in the caller's network namespace.
 pub fn run_live(program: BorrowedFd<'_>, frame: &[u8], repeat: u32) -> io::Result<()> {
-    test_run(program, frame, repeat, LIVE_FRAMES)
+    test_run(program, frame, repeat, LIVE_FRAMES).map(drop)
 }
 
-fn test_run(program: BorrowedFd<'_>, frame: &[u8], repeat: u32, flags: u32) -> io::Result<()> {
+/// What a program says about one frame.
+pub fn ask(program: BorrowedFd<'_>, frame: &[u8]) -> io::Result<u32> {
+    test_run(program, frame, 1, 0)
+}
+
+fn test_run(program: BorrowedFd<'_>, frame: &[u8], repeat: u32, flags: u32) -> io::Result<u32> {
     let mut request = TestRun {
         program: program.as_raw_fd() as u32,
         data_size_in: frame.len() as u32,
@@ -181,7 +225,81 @@ fn test_run(program: BorrowedFd<'_>, frame: &[u8], repeat: u32, flags: u32) -> i
         flags,
         ..TestRun::default()
     };
-    call(PROG_TEST_RUN, &mut request).map(drop)
+    call(PROG_TEST_RUN, &mut request)?;
+    Ok(request.result)
+}
+
+/// `BPF_OBJ_GET_INFO_BY_FD`.
+#[repr(C)]
+struct InfoByFd {
+    object: u32,
+    size: u32,
+    info: u64,
+}
+
+/// `struct bpf_prog_info`; what is not used here has no name.
+#[repr(C)]
+#[derive(Default)]
+struct ProgramInfo {
+    _kind_to_load_time: [u64; 6],
+    _created_by: u32,
+    map_count: u32,
+    map_ids: u64,
+    _name_to_recursion: [u64; 19],
+    verified_instructions: u32,
+    _end: u32,
+}
+
+/// `struct bpf_map_info`, up to the name.
+#[repr(C)]
+#[derive(Default)]
+struct MapInfo {
+    kind: u32,
+    id: u32,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+    flags: u32,
+    name: [u8; 16],
+}
+
+fn info<T>(object: BorrowedFd<'_>, into: &mut T) -> io::Result<()> {
+    let info = std::ptr::from_mut(into) as u64;
+    call(INFO_BY_FD, &mut InfoByFd { object: object.as_raw_fd() as u32, size: size_of::<T>() as u32, info }).map(drop)
+}
+
+/// Instructions that the verifier walked through before it accepted a program.
+pub fn verified_instructions(program: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut about = ProgramInfo::default();
+    info(program, &mut about)?;
+    Ok(about.verified_instructions)
+}
+
+/// A map of a loaded program.
+#[derive(Debug)]
+pub struct Found {
+    /// Itself.
+    pub map: OwnedFd,
+    /// Values.
+    pub entries: u32,
+}
+
+/// The map of this name that a program uses.
+pub fn map_of(program: BorrowedFd<'_>, name: &str) -> io::Result<Found> {
+    let mut ids = [0_u32; 64];
+    let mut about =
+        ProgramInfo { map_count: ids.len() as u32, map_ids: ids.as_mut_ptr() as u64, ..ProgramInfo::default() };
+    info(program, &mut about)?;
+    for id in &ids[..ids.len().min(about.map_count as usize)] {
+        // `open_flags` is the third word of the request.
+        let map = descriptor(call(MAP_FD_BY_ID, &mut [*id, 0, 0])?);
+        let mut about = MapInfo::default();
+        info(map.as_fd(), &mut about)?;
+        if about.name.split(|byte| *byte == 0).next() == Some(name.as_bytes()) {
+            return Ok(Found { map, entries: about.max_entries });
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::NotFound, format!("the program has no map `{name}`")))
 }
 
 /// `BPF_LINK_CREATE`.

@@ -1,138 +1,148 @@
-//! Who forwards: this gateway, nftables with the same policy, the kernel alone, and a port that only drops.
+//! Who forwards: this gateway, nftables with the same policy, the kernel alone, and programs that do one thing; each on a
+//! stretch of its own, all under one name and one way to send.
 
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
 use dataplane::Gateway;
 use dataplane::gateway::{self, Config};
 use lab::process;
 
 use crate::bpf;
-use crate::feeder::bare_drop;
-use crate::policies::{self, Size};
+use crate::frame::Frame;
+use crate::judge::Side;
+use crate::policies::{Fit, Size, compiled};
+use crate::sender::Sender;
 use crate::stretch::{Arrival, Far, Stretch, ifindex};
+use crate::xdp_filter::XdpFilter;
 
 /// On a stretch of its own.
-pub trait Contender {
-    /// For messages.
-    fn name(&self) -> &'static str;
+pub struct Contender<'f> {
+    /// In reports.
+    pub name: &'static str,
     /// Its stretch.
-    fn stretch(&self) -> &Stretch<'_>;
+    pub stretch: Stretch<'f>,
+    /// Programs that are attached for as long as this lives.
+    links: Vec<OwnedFd>,
+    filter: Option<XdpFilter>,
+    has_pins: bool,
 }
 
-/// This gateway's data path, attached natively to both ports. No daemon runs, and none is needed.
-pub struct Ours<'f>(Stretch<'f>);
+const PINS: &str = "/sys/fs/bpf/bangasa-measure";
 
-const PINS: &str = "/sys/fs/bpf/bangasa-bench";
+impl<'f> Contender<'f> {
+    fn new(far: &'f Far, name: &'static str, short: &'static str, arrival: Arrival) -> Result<Self> {
+        Ok(Self { name, stretch: Stretch::new(far, short, arrival)?, links: Vec::new(), filter: None, has_pins: false })
+    }
 
-impl<'f> Ours<'f> {
-    /// With this policy.
-    pub fn new(far: &'f Far, size: Size) -> Result<Self> {
-        let (policy, compiled) = policies::compiled(size)?;
-        let ours = Self(Stretch::new(far, "ours", Arrival::Redirected)?);
+    /// This gateway's data path, attached natively to both ports; or why the policy does not fit. No daemon runs, and none
+    /// is needed.
+    pub fn ours(far: &'f Far, size: Size, flow_buckets: u32) -> Result<Fit<Self>> {
+        let (policy, compiled) = match compiled(size) {
+            Ok(both) => both,
+            Err(why) => return Ok(Err(why)),
+        };
+        let mut ours = Self::new(far, "ours", "ours", Arrival::Redirected)?;
         let pins = Path::new(PINS);
-        ours.0.gateway.enter(|| {
+        ours.has_pins = true;
+        let installed = ours.stretch.gateway.enter(|| {
             // What a killed run may have left.
             gateway::detach(pins)?;
-            let buckets = abi::limits::FLOW_BUCKETS;
-            let config = Config { pins: pins.to_owned(), flow_buckets: buckets, hash_seed: 0x6267_7331 };
+            let config = Config { pins: pins.to_owned(), flow_buckets, hash_seed: 0x6267_7331 };
             let mut gateway = Gateway::start(config)?;
             gateway.attach(&policy, &compiled.numbering)?;
-            gateway.install(&compiled, 1)?;
+            if let Err(error) = gateway.install(&compiled, 1) {
+                return Ok(Err(format!("does not fit: {error}")));
+            }
             for warning in gateway.warnings()? {
                 eprintln!("gateway: {warning}");
             }
-            Ok(())
+            Ok(Ok(()))
         })?;
-        Ok(ours)
+        Ok(installed.map(|()| ours))
+    }
+
+    /// nftables with these rules.
+    pub fn nftables(far: &'f Far, name: &'static str, short: &'static str, rules: &str) -> Result<Fit<Self>> {
+        let contender = Self::new(far, name, short, Arrival::Forwarded)?;
+        let loaded = process::run_with_input(contender.stretch.gateway.command("nft").args(["-f", "-"]), rules);
+        Ok(loaded.map(|_| contender).map_err(|error| format!("refused: {}", first_line(&error))))
+    }
+
+    /// xdp-filter on the uplink, dropping these sources; or why it does not.
+    pub fn xdp_filter(far: &'f Far, sources: &[Ipv4Addr]) -> Result<Fit<Self>> {
+        let mut contender = Self::new(far, "xdp-filter", "xdpf", Arrival::Redirected)?;
+        let loaded = XdpFilter::load(&contender.stretch.gateway, "wan0", sources);
+        Ok(match loaded {
+            Ok(loaded) => {
+                contender.filter = Some(loaded);
+                Ok(contender)
+            }
+            Err(error) => Err(format!("does not load: {}", first_line(&error))),
+        })
+    }
+
+    /// The kernel's forwarding without any policy.
+    pub fn plain(far: &'f Far) -> Result<Self> {
+        Self::new(far, "kernel forwarding, no policy", "plain", Arrival::Forwarded)
+    }
+
+    /// A program on both ports, and nothing else.
+    pub fn program(far: &'f Far, name: &'static str, short: &'static str, program: &OwnedFd) -> Result<Self> {
+        let mut contender = Self::new(far, name, short, Arrival::Redirected)?;
+        for port in ["lan0", "wan0"] {
+            let ifindex = ifindex(&contender.stretch.gateway, port)?;
+            let link = contender.stretch.gateway.enter(|| Ok(bpf::attach(program.as_fd(), ifindex)?))?;
+            contender.links.push(link);
+        }
+        Ok(contender)
+    }
+
+    /// What sends these frames into a side of it.
+    pub fn sender(&self, into: Side, frames: &[Frame]) -> Result<Sender> {
+        Sender::new(frames, self.stretch.entrance(into))
+    }
+
+    /// Sends, and does not look what becomes of it.
+    pub fn send(&self, into: Side, frames: &[Frame]) -> Result<()> {
+        self.stretch.pass(into, &self.sender(into, frames)?).map(drop)
+    }
+
+    /// Million frames a second that arrive. A gateway that loses many would look fast: that is a failure.
+    pub fn delivered(&self, into: Side, sender: &Sender) -> Result<f64> {
+        let passed = self.stretch.pass(into, sender)?;
+        if passed.delivered < sender.frames() as u64 * 9 / 10 {
+            bail!("{}: only {} of {} frames arrived", self.name, passed.delivered, sender.frames());
+        }
+        Ok(passed.delivered as f64 / passed.seconds / 1e6)
+    }
+
+    /// Million frames a second of which none may arrive.
+    pub fn stopped(&self, into: Side, sender: &Sender) -> Result<f64> {
+        let passed = self.stretch.pass(into, sender)?;
+        if passed.delivered != 0 {
+            bail!("{}: {} of {} frames arrived that must not", self.name, passed.delivered, sender.frames());
+        }
+        Ok(sender.frames() as f64 / passed.seconds / 1e6)
     }
 }
 
-impl Drop for Ours<'_> {
+impl Drop for Contender<'_> {
     fn drop(&mut self) {
-        if let Err(error) = self.0.gateway.enter(|| Ok(gateway::detach(Path::new(PINS))?)) {
+        if !self.has_pins {
+            return;
+        }
+        if let Err(error) = self.stretch.gateway.enter(|| Ok(gateway::detach(Path::new(PINS))?)) {
             eprintln!("{PINS} could not be removed: {error:#}");
         }
     }
 }
 
-impl Contender for Ours<'_> {
-    fn name(&self) -> &'static str {
-        "ours"
-    }
-
-    fn stretch(&self) -> &Stretch<'_> {
-        &self.0
-    }
-}
-
-/// nftables in the forward hook, with connection tracking.
-pub struct Nftables<'f>(Stretch<'f>);
-
-impl<'f> Nftables<'f> {
-    /// With the same policy as ours of this size.
-    pub fn new(far: &'f Far, size: Size) -> Result<Self> {
-        let stretch = Stretch::new(far, "nftables", Arrival::Forwarded)?;
-        process::run_with_input(stretch.gateway.command("nft").args(["-f", "-"]), &policies::nftables(size))
-            .context("nftables refuses the policy")?;
-        Ok(Self(stretch))
-    }
-}
-
-impl Contender for Nftables<'_> {
-    fn name(&self) -> &'static str {
-        "nftables"
-    }
-
-    fn stretch(&self) -> &Stretch<'_> {
-        &self.0
-    }
-}
-
-/// The kernel's forwarding without any policy.
-pub struct Plain<'f>(Stretch<'f>);
-
-impl<'f> Plain<'f> {
-    /// As it is.
-    pub fn new(far: &'f Far) -> Result<Self> {
-        Ok(Self(Stretch::new(far, "plain", Arrival::Forwarded)?))
-    }
-}
-
-impl Contender for Plain<'_> {
-    fn name(&self) -> &'static str {
-        "plain"
-    }
-
-    fn stretch(&self) -> &Stretch<'_> {
-        &self.0
-    }
-}
-
-/// A port that drops at once: what the harness itself costs.
-pub struct Floor<'f> {
-    stretch: Stretch<'f>,
-    _link: OwnedFd,
-}
-
-impl<'f> Floor<'f> {
-    /// With the dropping program attached.
-    pub fn new(far: &'f Far) -> Result<Self> {
-        let stretch = Stretch::new(far, "floor", Arrival::Redirected)?;
-        let lan = ifindex(&stretch.gateway, "lan0")?;
-        let drop = bare_drop()?;
-        let link = stretch.gateway.enter(|| Ok(bpf::attach(drop.as_fd(), lan)?))?;
-        Ok(Self { stretch, _link: link })
-    }
-}
-
-impl Contender for Floor<'_> {
-    fn name(&self) -> &'static str {
-        "floor"
-    }
-
-    fn stretch(&self) -> &Stretch<'_> {
-        &self.stretch
-    }
+/// What a program said when it refused.
+fn first_line(error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
+    let said = text.find("Error: ").map_or(&*text, |at| &text[at + "Error: ".len()..]);
+    said.lines().next().unwrap_or_default().chars().take(160).collect()
 }

@@ -48,21 +48,35 @@ pub const ADJUST_TAIL: i32 = 65;
 pub const STORE_BYTES: i32 = 190;
 /// `bpf_tail_call`.
 pub const TAIL_CALL: i32 = 12;
+/// `bpf_fib_lookup`.
+pub const FIB_LOOKUP: i32 = 69;
+/// `bpf_ktime_get_coarse_ns`.
+pub const COARSE_NS: i32 = 160;
 /// `XDP_DROP`.
-const XDP_DROP: i32 = 1;
+pub const XDP_DROP: i32 = 1;
+/// `XDP_PASS`.
+pub const XDP_PASS: i32 = 2;
 
+const LOAD_16: u8 = 0x69;
 const LOAD_32: u8 = 0x61;
 const LOAD_64: u8 = 0x79;
+const STORE_16: u8 = 0x6b;
 const STORE_32: u8 = 0x63;
 const STORE_64: u8 = 0x7b;
 const STORE_IMMEDIATE_32: u8 = 0x62;
 const MOVE: u8 = 0xbf;
 const MOVE_IMMEDIATE: u8 = 0xb7;
 const ADD_IMMEDIATE: u8 = 0x07;
+const ADD: u8 = 0x0f;
 const AND_IMMEDIATE: u8 = 0x57;
+const SHIFT_LEFT_IMMEDIATE: u8 = 0x67;
+const SHIFT_RIGHT_IMMEDIATE: u8 = 0x77;
+const FROM_NETWORK_ORDER: u8 = 0xdc;
 const JUMP_GREATER: u8 = 0x2d;
 const JUMP_EQUAL_IMMEDIATE: u8 = 0x15;
 const JUMP_NOT_EQUAL_IMMEDIATE: u8 = 0x55;
+const JUMP_IF_SET_IMMEDIATE: u8 = 0x45;
+const JUMP: u8 = 0x05;
 const LOAD_WIDE: u8 = 0x18;
 const CALL: u8 = 0x85;
 const EXIT: u8 = 0x95;
@@ -85,6 +99,11 @@ impl Program {
         self
     }
 
+    /// `to = *(u16 *)(from + offset)`.
+    pub fn load_16(self, to: Register, from: Register, offset: i16) -> Self {
+        self.push(LOAD_16, to, from.0, offset, 0)
+    }
+
     /// `to = *(u32 *)(from + offset)`.
     pub fn load_32(self, to: Register, from: Register, offset: i16) -> Self {
         self.push(LOAD_32, to, from.0, offset, 0)
@@ -93,6 +112,11 @@ impl Program {
     /// `to = *(u64 *)(from + offset)`.
     pub fn load_64(self, to: Register, from: Register, offset: i16) -> Self {
         self.push(LOAD_64, to, from.0, offset, 0)
+    }
+
+    /// `*(u16 *)(to + offset) = from`.
+    pub fn store_16(self, to: Register, offset: i16, from: Register) -> Self {
+        self.push(STORE_16, to, from.0, offset, 0)
     }
 
     /// `*(u32 *)(to + offset) = from`.
@@ -125,6 +149,26 @@ impl Program {
         self.push(ADD_IMMEDIATE, to, 0, 0, value)
     }
 
+    /// `to += from`.
+    pub fn add_register(self, to: Register, from: Register) -> Self {
+        self.push(ADD, to, from.0, 0, 0)
+    }
+
+    /// `to <<= bits`.
+    pub fn shift_left(self, to: Register, bits: i32) -> Self {
+        self.push(SHIFT_LEFT_IMMEDIATE, to, 0, 0, bits)
+    }
+
+    /// `to >>= bits`.
+    pub fn shift_right(self, to: Register, bits: i32) -> Self {
+        self.push(SHIFT_RIGHT_IMMEDIATE, to, 0, 0, bits)
+    }
+
+    /// Four bytes as they came from the network become a number.
+    pub fn network_order_32(self, to: Register) -> Self {
+        self.push(FROM_NETWORK_ORDER, to, 0, 0, 32)
+    }
+
     /// `to &= value`.
     pub fn and(self, to: Register, value: i32) -> Self {
         self.push(AND_IMMEDIATE, to, 0, 0, value)
@@ -142,7 +186,22 @@ impl Program {
         self.push(JUMP_EQUAL_IMMEDIATE, a, 0, 0, 0)
     }
 
-    /// What `then` adds is done only if `a` is `value`. It may not end the program.
+    /// To the end if `a` is not zero.
+    pub fn leave_if_not_zero(mut self, a: Register) -> Self {
+        self.to_exit.push(self.instructions.len());
+        self.push(JUMP_NOT_EQUAL_IMMEDIATE, a, 0, 0, 0)
+    }
+
+    /// What `then` adds is done only if `a` and `bits` have a bit in common.
+    pub fn if_any_of(self, a: Register, bits: i32, then: impl FnOnce(Self) -> Self) -> Self {
+        let around = self.push(JUMP_IF_SET_IMMEDIATE, a, 0, 1, bits);
+        let jump = around.instructions.len();
+        let mut program = then(around.push(JUMP, R0, 0, 0, 0));
+        program.instructions[jump].offset = (program.instructions.len() - jump - 1) as i16;
+        program
+    }
+
+    /// What `then` adds is done only if `a` is `value`.
     pub fn if_equal(self, a: Register, value: i32, then: impl FnOnce(Self) -> Self) -> Self {
         let jump = self.instructions.len();
         let mut program = then(self.push(JUMP_NOT_EQUAL_IMMEDIATE, a, 0, 0, value));
@@ -168,6 +227,11 @@ impl Program {
     /// `return r0`.
     pub fn leave(self) -> Self {
         self.push(EXIT, R0, 0, 0, 0)
+    }
+
+    /// `return XDP_PASS`.
+    pub fn pass(self) -> Self {
+        self.set(R0, XDP_PASS).leave()
     }
 
     /// Where every `leave_if_…` ends: `return XDP_DROP`.

@@ -1,4 +1,4 @@
-//! Packets per second, beside peers, in one run.
+//! What packets cost, beside peers, in one run.
 //!
 //! Every figure is a median over rounds in which the contenders take turns; see [`measure`]. No test asserts a time.
 
@@ -7,45 +7,78 @@ mod contender;
 mod feeder;
 mod flows;
 mod frame;
+mod goals;
+mod imix;
 mod instructions;
-mod judging;
+mod judge;
+mod list;
+mod lookup;
 mod measure;
+mod nftables;
+mod plot;
 mod policies;
+mod prefixes;
+mod programs;
+mod race;
+mod readme;
 mod replay;
 mod report;
+mod rules;
+mod scenarios;
+mod sender;
 mod stretch;
-mod through;
+mod xdp_filter;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Parser;
 
+use crate::report::Report;
+
 /// Measures the gateway beside the floor and beside peers.
 #[derive(Parser)]
 struct Arguments {
-    /// Scenarios whose name contains this; all without it.
-    scenario: Option<String>,
+    /// Groups of scenarios whose name contains this; all without it.
+    group: Option<String>,
     /// Rounds that are counted.
     #[arg(long, default_value_t = 7)]
     rounds: usize,
-    /// Where the figures go, one JSON object a line.
-    #[arg(long, default_value = "bench/results.json")]
-    json: PathBuf,
+    /// Where the figures go, one JSON object a line; a run of all scenarios writes `bench/results.json` without it.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Measures nothing: draws the picture and writes the README's table again from figures of an earlier run.
+    #[arg(long, conflicts_with = "group")]
+    from: Option<PathBuf>,
 }
+
+const RESULTS: &str = "bench/results.json";
+const PICTURE: &str = "bench/cost.svg";
+const README: &str = "README.md";
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let wanted = |name: &str| arguments.scenario.as_ref().is_none_or(|part| name.contains(part));
-    let mut lines = Vec::new();
-    report::print_head();
-    let mut report = |line| {
-        report::print(&line);
-        lines.push(line);
-    };
-    let rounds = arguments.rounds.max(1);
-    let outcome = judging::run(rounds, &wanted, &mut report).and_then(|()| through::run(rounds, &wanted, &mut report));
+    if arguments.group.as_deref() == Some(scenarios::compile::ROUND) {
+        return scenarios::compile::round();
+    }
+    if let Some(path) = arguments.from {
+        return publish(&Report::read(&path)?);
+    }
+    let mut report = Report::begin();
+    let outcome = scenarios::run(arguments.rounds.max(1), arguments.group.as_deref(), &mut report);
+    goals::print(&report);
     // What was measured before something failed is worth keeping.
-    report::write(&arguments.json, &lines)?;
+    if let Some(path) = &arguments.json {
+        report.write(path)?;
+    } else if arguments.group.is_none() {
+        report.write(Path::new(RESULTS))?;
+        publish(&report)?;
+    }
     outcome
+}
+
+/// The picture, and the table in the README.
+fn publish(report: &Report) -> Result<()> {
+    plot::draw(report, Path::new(PICTURE))?;
+    readme::write(report, Path::new(README))
 }

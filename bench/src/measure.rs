@@ -1,10 +1,9 @@
 //! Alternating rounds and what is said about them.
 
 use anyhow::Result;
-use serde::Serialize;
 
 /// Figures of one thing over all rounds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Figure {
     /// The middle one.
     pub median: f64,
@@ -24,22 +23,46 @@ impl Figure {
     }
 }
 
-/// Runs every contender once a round, so that whatever the machine does meanwhile meets all of them alike. The first
-/// round warms up and is not counted.
-pub fn alternate<const N: usize>(
-    rounds: usize,
-    mut contenders: [&mut dyn FnMut() -> Result<f64>; N],
-) -> Result<[Figure; N]> {
-    let mut figures: [Vec<f64>; N] = std::array::from_fn(|_| Vec::with_capacity(rounds));
-    for round in 0..=rounds {
-        for (contender, figures) in contenders.iter_mut().zip(&mut figures) {
-            let figure = contender()?;
-            if round > 0 {
-                figures.push(figure);
+/// Those who take turns.
+#[derive(Default)]
+pub struct Turns<'t>(Vec<Box<dyn FnMut() -> Result<f64> + 't>>);
+
+/// Which of the figures is whose.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn(usize);
+
+/// What all turns came to.
+pub struct Figures(Vec<Figure>);
+
+impl<'t> Turns<'t> {
+    /// One more, after the others in every round.
+    pub fn add(&mut self, contender: impl FnMut() -> Result<f64> + 't) -> Turn {
+        self.0.push(Box::new(contender));
+        Turn(self.0.len() - 1)
+    }
+
+    /// Runs every contender once a round, so that whatever the machine does meanwhile meets all of them alike. The first
+    /// round warms up and is not counted.
+    pub fn run(mut self, rounds: usize) -> Result<Figures> {
+        let mut figures = vec![Vec::with_capacity(rounds); self.0.len()];
+        for round in 0..=rounds {
+            for (contender, figures) in self.0.iter_mut().zip(&mut figures) {
+                let figure = contender()?;
+                if round > 0 {
+                    figures.push(figure);
+                }
             }
         }
+        Ok(Figures(figures.into_iter().map(Figure::of).collect()))
     }
-    Ok(figures.map(Figure::of))
+}
+
+impl std::ops::Index<Turn> for Figures {
+    type Output = Figure;
+
+    fn index(&self, Turn(number): Turn) -> &Figure {
+        &self.0[number]
+    }
 }
 
 #[cfg(test)]
@@ -56,17 +79,18 @@ mod tests {
 
     #[test]
     fn contenders_take_turns_and_the_first_round_does_not_count() {
-        let turns = std::cell::RefCell::new(Vec::new());
-        let mut a = || {
-            turns.borrow_mut().push('a');
-            Ok(turns.borrow().len() as f64)
-        };
-        let mut b = || {
-            turns.borrow_mut().push('b');
+        let seen = std::cell::RefCell::new(String::new());
+        let mut turns = Turns::default();
+        let first = turns.add(|| {
+            seen.borrow_mut().push('a');
+            Ok(seen.borrow().len() as f64)
+        });
+        turns.add(|| {
+            seen.borrow_mut().push('b');
             Ok(0.0)
-        };
-        let [first, _] = alternate(2, [&mut a, &mut b]).expect("no contender fails");
-        assert_eq!(first.spread, [3.0, 5.0]);
-        assert_eq!(turns.borrow().iter().collect::<String>(), "ababab");
+        });
+        let figures = turns.run(2).expect("no contender fails");
+        assert_eq!(figures[first].spread, [3.0, 5.0]);
+        assert_eq!(*seen.borrow(), "ababab");
     }
 }

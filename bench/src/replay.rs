@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::feeder::LONGEST;
+use crate::sender::LONGEST;
 
 /// Frames taken from one capture.
 const OF_EACH: usize = 4;

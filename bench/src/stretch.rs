@@ -14,11 +14,13 @@ use anyhow::{Context, Result};
 use lab::{Namespace, process};
 
 use crate::bpf;
-use crate::feeder::{Sender, bare_drop};
-use crate::frame::{Frame, LAN_MAC, WAN_MAC};
+use crate::frame::{LAN_MAC, WAN_MAC};
+use crate::judge::Side;
+use crate::programs::bare_drop;
+use crate::sender::Sender;
 
 /// Of all namespaces here.
-const PREFIX: &str = "bangasa-bench-";
+const PREFIX: &str = "bangasa-measure-";
 
 /// The end of all stretches.
 pub struct Far {
@@ -63,7 +65,8 @@ pub struct Stretch<'f> {
     pub gateway: Namespace,
     name: &'static str,
     lan: u32,
-    _sink: Option<OwnedFd>,
+    wan: u32,
+    _sinks: Vec<OwnedFd>,
 }
 
 /// How the far end takes what arrives.
@@ -94,41 +97,32 @@ impl<'f> Stretch<'f> {
              route add default via 192.0.2.1\nroute add 10.0.0.0/16 via 10.255.0.9\n"
         ))?;
         let (lan, wan) = (format!("lan-{name}"), format!("wan-{name}"));
-        let sink = match arrival {
+        let (lan, wan) = (ifindex(&far.namespace, &lan)?, ifindex(&far.namespace, &wan)?);
+        let sinks = match arrival {
             Arrival::Redirected => {
-                let ifindex = ifindex(&far.namespace, &wan)?;
                 let drop = bare_drop()?;
-                Some(far.namespace.enter(|| Ok(bpf::attach(drop.as_fd(), ifindex)?))?)
+                let sink = |ifindex| far.namespace.enter(|| Ok(bpf::attach(drop.as_fd(), ifindex)?));
+                vec![sink(lan)?, sink(wan)?]
             }
             Arrival::Forwarded => {
                 // A veth takes redirected frames only if its own end polls: with a program, or with GRO.
                 gateway.run("ethtool -K lan0 gro on")?;
                 gateway.run("ethtool -K wan0 gro on")?;
-                None
+                Vec::new()
             }
         };
-        let lan = ifindex(&far.namespace, &lan)?;
-        Ok(Self { far, gateway, name, lan, _sink: sink })
+        Ok(Self { far, gateway, name, lan, wan, _sinks: sinks })
     }
 
-    /// The far end's interface towards `lan0`, by number.
-    pub fn lan(&self) -> u32 {
-        self.lan
+    /// The far end's interface on a side, by number, for whoever sends into the gateway.
+    pub fn entrance(&self, side: Side) -> u32 {
+        if side == Side::Access { self.lan } else { self.wan }
     }
 
-    /// Sends towards the Internet.
-    pub fn outwards(&self, frames: &[Frame]) -> Result<Sender> {
-        Sender::new(frames, self.lan)
-    }
-
-    /// Sends from the Internet.
-    pub fn inwards(&self, frames: &[Frame]) -> Result<Sender> {
-        Sender::new(frames, ifindex(&self.far.namespace, &format!("wan-{}", self.name))?)
-    }
-
-    /// Sends one round; what was delivered, and in what time.
-    pub fn pass(&self, sender: &Sender) -> Result<Passed> {
-        let interface = format!("wan-{}", self.name);
+    /// Sends one round into a side; what was delivered at the other, and in what time.
+    pub fn pass(&self, into: Side, sender: &Sender) -> Result<Passed> {
+        let exit = if into == Side::Access { "wan" } else { "lan" };
+        let interface = format!("{exit}-{}", self.name);
         self.far.namespace.enter(|| {
             let before = received(&interface)?;
             let seconds = sender.run()?;

@@ -12,7 +12,7 @@ struct Package {
     does: &'static str,
 }
 
-const PACKAGES: [Package; 17] = [
+const PACKAGES: [Package; 18] = [
     Package { name: "rustc-web", does: "builds the eBPF programs" },
     Package { name: "cargo-web", does: "builds the eBPF programs" },
     Package { name: "rust-web-src", does: "core, built for the eBPF target" },
@@ -21,6 +21,7 @@ const PACKAGES: [Package; 17] = [
     Package { name: "iproute2", does: "namespaces and links of the lab" },
     Package { name: "ethtool", does: "offload settings of the lab's links" },
     Package { name: "nftables", does: "the peer of the benchmarks" },
+    Package { name: "xdp-tools", does: "another peer of the benchmarks" },
     Package { name: "bpftool", does: "a look into the kernel from outside" },
     Package { name: "tcpdump", does: "counts what arrives" },
     Package { name: "iputils-ping", does: "a client" },

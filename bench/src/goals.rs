@@ -1,0 +1,146 @@
+//! What this gateway must reach, and whether a run reached it: ratios within the run.
+
+use crate::report::{Report, rounded};
+use crate::scenarios::{dropping, forwarding};
+
+/// One aim.
+struct Goal {
+    /// In words.
+    what: &'static str,
+    /// What the run has; none if a scenario is missing or did not fit.
+    found: Option<f64>,
+    /// The bound.
+    bound: Bound,
+}
+
+enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+/// Prints which are reached, and by how much the others are missed.
+pub fn print(report: &Report) {
+    println!("\nmust reach");
+    told(report).iter().for_each(|goal| println!("  {goal}"));
+}
+
+/// Each in a line.
+pub fn told(report: &Report) -> Vec<String> {
+    goals(report).iter().map(Goal::told).collect()
+}
+
+impl Goal {
+    fn told(&self) -> String {
+        let (word, bound) = match self.bound {
+            Bound::AtLeast(bound) => ("at least", bound),
+            Bound::AtMost(bound) => ("at most", bound),
+        };
+        let Some(found) = self.found else {
+            return format!("[not measured] {}: {word} {}", self.what, rounded(bound));
+        };
+        let (is_reached, missed) = match self.bound {
+            Bound::AtLeast(bound) => (found >= bound, bound / found),
+            Bound::AtMost(bound) => (found <= bound, found / bound),
+        };
+        let verdict = if is_reached { "reached".to_owned() } else { format!("missed {}×", rounded(missed)) };
+        format!("[{verdict}] {}: {} ({word} {})", self.what, rounded(found), rounded(bound))
+    }
+}
+
+/// Of issue 3, in its order.
+fn goals(report: &Report) -> Vec<Goal> {
+    use Bound::{AtLeast, AtMost};
+    let ratio = |scenario: &str, peer: &str| report.beside(scenario, peer)?.ratio;
+    let ours = |scenario: &str| report.ours(scenario);
+    let grows = |from: &str, to: &str| Some(ours(to)? / ours(from)?);
+    let of_floor = |scenario: &str| Some(ours(scenario)? / report.floor(scenario)?);
+    let goal = |what, found, bound| Goal { what, found, bound };
+    vec![
+        goal(
+            "classifying blocked addresses among 500,000 prefixes beside the kernel's LPM trie, net of key fetch",
+            ratio("addresses/looked-up-v4/500000", "kernel's LPM"),
+            AtLeast(6.0),
+        ),
+        goal(
+            "the same with addresses from anywhere",
+            ratio("addresses/anywhere-v4/500000", "kernel's LPM"),
+            AtLeast(6.0),
+        ),
+        goal(
+            "classifying addresses from anywhere: from 10,000 to 1,000,000 prefixes",
+            grows("addresses/anywhere-v4/10000", "addresses/anywhere-v4/1000000"),
+            AtMost(1.15),
+        ),
+        goal(
+            "classifying blocked addresses, which spread with the prefixes: from 10,000 to 1,000,000",
+            grows("addresses/looked-up-v4/10000", "addresses/looked-up-v4/1000000"),
+            AtMost(1.15),
+        ),
+        goal(
+            "judging a blocked packet: from 10,000 to 1,000,000 prefixes",
+            grows("addresses/judged-v4/10000", "addresses/judged-v4/1000000"),
+            AtMost(1.15),
+        ),
+        goal(
+            "first packet: from 10 to 10,000 rules in each of 60 municipalities",
+            grows("rules/first/mixed/10x60", "rules/first/mixed/10000x60"),
+            AtMost(1.2),
+        ),
+        goal(
+            "the same with crossed rules",
+            grows("rules/first/crossed/10x60", "rules/first/crossed/10000x60"),
+            AtMost(1.2),
+        ),
+        goal(
+            "established packet: from 10 to 10,000 rules (not at all: noise allowed for)",
+            grows("rules/established/mixed/10x60", "rules/established/mixed/10000x60"),
+            AtMost(1.05),
+        ),
+        goal(
+            "dropping among 100,000 prefixes beside nftables at its best",
+            ratio("dropping/100000", dropping::NFTABLES),
+            AtLeast(8.0),
+        ),
+        goal("dropping among 100,000 prefixes beside a bare drop", of_floor("dropping/100000"), AtLeast(0.7)),
+        goal(
+            "forwarding 10,000 established flows beside nftables at its best",
+            ratio("forwarding/established/10000", forwarding::BEST),
+            AtLeast(4.0),
+        ),
+        goal(
+            "forwarding 10,000 established flows beside a bare route and redirect",
+            ratio("forwarding/established/10000", forwarding::FIB),
+            AtLeast(0.8),
+        ),
+        goal(
+            "60 × 1,000 rules and a million prefixes: check, compile, install, in seconds",
+            ours("compile/all"),
+            AtMost(3.0),
+        ),
+        goal("the same, peak memory in MiB", ours("compile/peak-memory"), AtMost(1_024.0)),
+        goal("a hundredth of the feeds changed, in seconds", ours("compile/changed-feeds"), AtMost(0.15)),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::Figure;
+    use crate::report::{NS, Scenario};
+
+    #[test]
+    fn a_goal_says_whether_it_is_reached() {
+        let mut report = Report::default();
+        let at = |median: f64| Figure { median, spread: [median, median] };
+        let judged = |count: &str, ns| Scenario::new(format!("addresses/judged-v4/{count}"), NS, 1).ours(at(ns));
+        report.add(judged("10000", 100.0));
+        report.add(judged("1000000", 230.0));
+        let told: Vec<_> = goals(&report).iter().map(Goal::told).collect();
+        assert!(told[4].starts_with("[missed 2.00×]") && told[4].contains("2.30"), "{}", told[4]);
+        assert!(told[0].starts_with("[not measured]"), "{}", told[0]);
+        let mut report = Report::default();
+        report.add(judged("10000", 100.0));
+        report.add(judged("1000000", 110.0));
+        assert!(goals(&report)[4].told().starts_with("[reached]"));
+    }
+}
