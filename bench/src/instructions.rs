@@ -57,6 +57,7 @@ pub const XDP_DROP: i32 = 1;
 /// `XDP_PASS`.
 pub const XDP_PASS: i32 = 2;
 
+const LOAD_8: u8 = 0x71;
 const LOAD_16: u8 = 0x69;
 const LOAD_32: u8 = 0x61;
 const LOAD_64: u8 = 0x79;
@@ -68,6 +69,7 @@ const MOVE: u8 = 0xbf;
 const MOVE_IMMEDIATE: u8 = 0xb7;
 const ADD_IMMEDIATE: u8 = 0x07;
 const ADD: u8 = 0x0f;
+const SUBTRACT: u8 = 0x1f;
 const AND_IMMEDIATE: u8 = 0x57;
 const SHIFT_LEFT_IMMEDIATE: u8 = 0x67;
 const SHIFT_RIGHT_IMMEDIATE: u8 = 0x77;
@@ -97,6 +99,11 @@ impl Program {
     fn push(mut self, code: u8, to: Register, from: u8, offset: i16, immediate: i32) -> Self {
         self.instructions.push(Instruction { code, registers: to.0 | from << 4, offset, immediate });
         self
+    }
+
+    /// `to = *(u8 *)(from + offset)`.
+    pub fn load_8(self, to: Register, from: Register, offset: i16) -> Self {
+        self.push(LOAD_8, to, from.0, offset, 0)
     }
 
     /// `to = *(u16 *)(from + offset)`.
@@ -152,6 +159,11 @@ impl Program {
     /// `to += from`.
     pub fn add_register(self, to: Register, from: Register) -> Self {
         self.push(ADD, to, from.0, 0, 0)
+    }
+
+    /// `to -= from`.
+    pub fn subtract_register(self, to: Register, from: Register) -> Self {
+        self.push(SUBTRACT, to, from.0, 0, 0)
     }
 
     /// `to <<= bits`.

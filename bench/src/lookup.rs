@@ -5,7 +5,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use abi::limits::NODE_ENTRIES;
-use abi::tables::NODE;
+use abi::prefixes::{POINTER, Record, kind, number_of};
 use anyhow::{Context, Result};
 
 use crate::bpf::{self, Found};
@@ -17,7 +17,8 @@ use crate::list::{DATA, DATA_END};
 /// program of generation 1.
 pub fn v4(gateway: BorrowedFd<'_>) -> Result<OwnedFd> {
     let table = |name| bpf::map_of(gateway, name).with_context(|| format!("the table `{name}`"));
-    let (root, nodes, classes) = (table("V4_ROOT")?, table("NODES")?, table("CLASSES")?);
+    let (root, nodes, records) = (table("V4_ROOT")?, table("NODES")?, table("RECORDS")?);
+    let classes = table("CLASSES")?;
     let program = Program::default()
         .load_32(R7, R1, DATA)
         .load_32(R8, R1, DATA_END)
@@ -28,14 +29,22 @@ pub fn v4(gateway: BorrowedFd<'_>) -> Result<OwnedFd> {
         .network_order_32(R6)
         .copy(R2, R6)
         .shift_right(R2, 8);
-    let program = word(program, &root).if_any_of(R8, NODE as i32, |program| {
-        let node = program
-            .copy(R2, R8)
-            .and(R2, i32::MAX)
-            .shift_left(R2, NODE_ENTRIES.trailing_zeros() as i32)
-            .and(R6, NODE_ENTRIES as i32 - 1)
-            .add_register(R2, R6);
-        word(node, &nodes)
+    let program = word(program, &root).if_any_of(R8, POINTER as i32, |program| {
+        let program = program
+            .copy(R7, R8)
+            .shift_right(R7, KIND_SHIFT)
+            .and(R7, 3)
+            .and(R8, number_of(u32::MAX) as i32)
+            .and(R6, NODE_ENTRIES as i32 - 1);
+        program.if_equal(R7, kind::OCTETS as i32, |program| record(program, &records)).if_equal(
+            R7,
+            kind::NODE as i32,
+            |program| {
+                let node =
+                    program.copy(R2, R8).shift_left(R2, NODE_ENTRIES.trailing_zeros() as i32).add_register(R2, R6);
+                word(node, &nodes)
+            },
+        )
     });
     let program = program
         .add(R8, classes.entries as i32 / 2)
@@ -49,6 +58,29 @@ pub fn v4(gateway: BorrowedFd<'_>) -> Result<OwnedFd> {
         .load_16(R1, R0, 0)
         .if_equal(R1, 0, Program::pass);
     bpf::xdp(&program.drop_packet()).context("the look-up's program is refused")
+}
+
+/// How far a pointer is shifted to the right for its kind.
+const KIND_SHIFT: i32 = 29;
+
+/// Reads the entry of the octet in `R6` from that record (`R8`) in the second half of the table, into `R8`.
+fn record(program: Program, table: &Found) -> Program {
+    const BOUNDARIES: i16 = Record::boundaries(kind::OCTETS) as i16;
+    let program = program
+        .add(R8, table.entries as i32 / 2)
+        .store_32(STACK, -4, R8)
+        .map(R1, table.map.as_fd())
+        .copy(R2, STACK)
+        .add(R2, -4)
+        .call(MAP_LOOKUP)
+        .leave_if_zero(R0)
+        .set(R8, size_of::<Record>() as i32 - 4);
+    // The last entry, less one for each boundary above the octet.
+    let program = (0..BOUNDARIES).fold(program, |program, boundary| {
+        let program = program.copy(R1, R6).load_8(R2, R0, boundary).subtract_register(R1, R2);
+        program.shift_right(R1, 63).shift_left(R1, 2).subtract_register(R8, R1)
+    });
+    program.add_register(R0, R8).load_32(R8, R0, 0)
 }
 
 /// Reads the word of that index (`R2`) in the second half of a table of words, two in each value, into `R8`.
