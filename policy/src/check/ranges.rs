@@ -88,8 +88,9 @@ impl Ranges {
 }
 
 fn merge<T: Copy + Ord>(ranges: &mut Vec<(T, T)>, after: impl Fn(T) -> Option<T>) {
-    if !ranges.is_sorted() {
-        ranges.sort_unstable();
+    // Merging makes no difference between ranges that begin together, and many feeds are sorted by address.
+    if !ranges.is_sorted_by_key(|range| range.0) {
+        ranges.sort_unstable_by_key(|range| range.0);
     }
     ranges.dedup_by(|next, kept| {
         let touches = after(kept.1).is_none_or(|after| next.0 <= after);

@@ -69,6 +69,10 @@ fn side(changes: &mut Changes, what: &str, old: &Option<Addresses>, new: &Option
             (Some(_), false) => {}
         }
     }
+    // A set of another name may stand in another place.
+    if old.len() == new.len() && old.iter().all(|list| new.contains(list)) {
+        return;
+    }
     let [old, new] = [before, after].map(prefixes);
     match differences(&old, &new) {
         (removed, added) if removed.count + added.count == 0 => {

@@ -133,6 +133,28 @@ fn places_in_files_and_order_without_meaning_are_no_change() {
     assert_eq!(old, new);
 }
 
+#[test]
+fn lists_that_rules_share_are_compared_one_by_one() {
+    let lists = |lists: &[&[&str]]| Some(lists.iter().map(|list| nets(list).into()).collect());
+    let own = &["203.0.113.9/32"][..];
+    let (all, fewer) = (&["192.0.2.0/24", "198.51.100.0/24"][..], &["198.51.100.0/24"][..]);
+    let with = |to: Option<crate::checked::Addresses>| {
+        let mut policy = before();
+        policy.baseline[0].to = to;
+        policy
+    };
+    let text = |old, new| plan(Some(&with(old)), &with(new)).to_string();
+    let says = |what: &str| format!("prefecture\n  baseline rule `lgwan`: changed\n    {what}\n");
+    assert_eq!(text(lists(&[own, all]), lists(&[own, all])), "nothing changes\n");
+    assert_eq!(text(lists(&[own, all]), lists(&[own, fewer])), says("to: 192.0.2.0/24 removed"));
+    assert_eq!(text(lists(&[all]), lists(&[own, all])), says("to: 203.0.113.9/32 added"));
+    assert_eq!(text(lists(&[own, all]), lists(&[all, own])), "nothing changes\n");
+    let apart: [&[&str]; 2] = [&["192.0.2.0/24"], fewer];
+    assert_eq!(text(lists(&[all]), lists(&apart)), says("to: the same prefixes, in other lists"));
+    assert_eq!(text(lists(&[own]), None), says("to: 203.0.113.9/32 → any"));
+    assert_eq!(text(lists(&[own]), lists(&[])), says("to: 203.0.113.9/32 → none"));
+}
+
 /// A plan that is silent while the tables differ would hide a change from whoever reads it.
 #[test]
 fn whatever_changes_the_tables_is_in_the_plan() {
