@@ -8,7 +8,8 @@ use crate::maps::ATTACHMENTS;
 use crate::packet::{Packet, note};
 use crate::tables;
 
-/// Finds the municipality, and the outer end's class on the way. ARP and neighbour discovery end here: they are the segment's own business.
+/// Finds the municipality, and the outer end's class on the way. ARP and neighbour discovery end here: they are the
+/// segment's own business.
 #[inline(always)]
 pub fn municipality(packet: &mut Packet) -> Stage {
     if packet.is_egress() {
