@@ -32,6 +32,10 @@ pub struct Contender<'f> {
 
 const PINS: &str = "/sys/fs/bpf/bangasa-measure";
 
+fn config(flow_buckets: u32) -> Config {
+    Config { pins: PINS.into(), flow_buckets, hash_seed: 0x6267_7331 }
+}
+
 impl<'f> Contender<'f> {
     fn new(far: &'f Far, name: &'static str, short: &'static str, arrival: Arrival) -> Result<Self> {
         Ok(Self { name, stretch: Stretch::new(far, short, arrival)?, links: Vec::new(), filter: None, has_pins: false })
@@ -50,8 +54,7 @@ impl<'f> Contender<'f> {
         let installed = ours.stretch.gateway.enter(|| {
             // What a killed run may have left.
             gateway::detach(pins)?;
-            let config = Config { pins: pins.to_owned(), flow_buckets, hash_seed: 0x6267_7331 };
-            let mut gateway = Gateway::start(config)?;
+            let mut gateway = Gateway::start(config(flow_buckets))?;
             gateway.attach(&policy, &compiled.numbering)?;
             if let Err(error) = gateway.install(&compiled, 1) {
                 return Ok(Err(format!("does not fit: {error}")));
@@ -62,6 +65,11 @@ impl<'f> Contender<'f> {
             Ok(Ok(()))
         })?;
         Ok(installed.map(|()| ours))
+    }
+
+    /// What a daemon that starts has in its hands: this gateway's data path, adopted. Only of [`Self::ours`].
+    pub fn adopt(&self, flow_buckets: u32) -> Result<Gateway> {
+        self.stretch.gateway.enter(|| Ok(Gateway::start(config(flow_buckets))?))
     }
 
     /// nftables with these rules.

@@ -75,6 +75,7 @@ const SHIFT_LEFT_IMMEDIATE: u8 = 0x67;
 const SHIFT_RIGHT_IMMEDIATE: u8 = 0x77;
 const FROM_NETWORK_ORDER: u8 = 0xdc;
 const JUMP_GREATER: u8 = 0x2d;
+const JUMP_NOT_GREATER: u8 = 0xbd;
 const JUMP_EQUAL_IMMEDIATE: u8 = 0x15;
 const JUMP_NOT_EQUAL_IMMEDIATE: u8 = 0x55;
 const JUMP_IF_SET_IMMEDIATE: u8 = 0x45;
@@ -217,6 +218,14 @@ impl Program {
     pub fn if_equal(self, a: Register, value: i32, then: impl FnOnce(Self) -> Self) -> Self {
         let jump = self.instructions.len();
         let mut program = then(self.push(JUMP_NOT_EQUAL_IMMEDIATE, a, 0, 0, value));
+        program.instructions[jump].offset = (program.instructions.len() - jump - 1) as i16;
+        program
+    }
+
+    /// What `then` adds is done only if `a > b`.
+    pub fn if_greater(self, a: Register, b: Register, then: impl FnOnce(Self) -> Self) -> Self {
+        let jump = self.instructions.len();
+        let mut program = then(self.push(JUMP_NOT_GREATER, a, b.0, 0, 0));
         program.instructions[jump].offset = (program.instructions.len() - jump - 1) as i16;
         program
     }

@@ -7,6 +7,7 @@ mod contender;
 mod feeder;
 mod flows;
 mod frame;
+mod gaps;
 mod goals;
 mod imix;
 mod instructions;

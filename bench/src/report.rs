@@ -44,6 +44,10 @@ pub const NS: &str = "ns/packet";
 pub const MPPS: &str = "Mpps";
 /// Seconds: less is better.
 pub const SECONDS: &str = "s";
+/// Milliseconds: less is better.
+pub const MS: &str = "ms";
+/// Frames that should be none: less is better.
+pub const FRAMES: &str = "frames";
 /// Mebibytes: less is better.
 pub const MIB: &str = "MiB";
 /// How many there are: more is better.

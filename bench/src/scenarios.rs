@@ -1,6 +1,7 @@
 //! What is measured: a file for each group of scenarios, run in this order.
 
 mod addresses;
+mod apply_under_flood;
 pub mod compile;
 pub mod dropping;
 mod flood;
@@ -25,7 +26,7 @@ pub struct Bench<'r> {
 type Group = fn(&mut Bench<'_>) -> Result<()>;
 
 /// By name.
-const GROUPS: [(&str, Group); 11] = [
+const GROUPS: [(&str, Group); 12] = [
     ("floor", floor::run),
     ("addresses", addresses::run),
     ("rules", policy_size::rules),
@@ -37,6 +38,7 @@ const GROUPS: [(&str, Group); 11] = [
     ("forwarding-established", forwarding::established),
     ("forwarding-captures", forwarding::captures),
     ("compile", compile::run),
+    ("apply-under-flood", apply_under_flood::run),
 ];
 
 /// Those whose name contains `wanted`; all without it. One that fails does not keep the others from running.

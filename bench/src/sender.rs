@@ -83,6 +83,11 @@ impl Sender {
         self.list.seconds()
     }
 
+    /// Sends the whole list so many times without a break.
+    pub fn run_again(&self, passes: u32) -> Result<()> {
+        Ok(bpf::run_live(self.program.as_fd(), &self.template, self.list.length as u32 * passes)?)
+    }
+
     /// Frames of one run.
     pub fn frames(&self) -> usize {
         self.list.length

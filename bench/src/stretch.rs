@@ -6,7 +6,7 @@
 //! Every contender has a stretch of its own, alike in everything but who forwards.
 
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,8 @@ pub struct Stretch<'f> {
     name: &'static str,
     lan: u32,
     wan: u32,
-    _sinks: Vec<OwnedFd>,
+    /// At the far ends of `lan0` and `wan0`.
+    sinks: Vec<OwnedFd>,
 }
 
 /// How the far end takes what arrives.
@@ -111,12 +112,26 @@ impl<'f> Stretch<'f> {
                 Vec::new()
             }
         };
-        Ok(Self { far, gateway, name, lan, wan, _sinks: sinks })
+        Ok(Self { far, gateway, name, lan, wan, sinks })
     }
 
     /// The far end's interface on a side, by number, for whoever sends into the gateway.
     pub fn entrance(&self, side: Side) -> u32 {
         if side == Side::Access { self.lan } else { self.wan }
+    }
+
+    /// Puts another program in the place of the one that drops what leaves `wan0`. It drops as well.
+    pub fn watch(&mut self, program: BorrowedFd<'_>) -> Result<()> {
+        // Two programs cannot be at one interface.
+        self.sinks.truncate(1);
+        let sink = self.far.namespace.enter(|| Ok(bpf::attach(program, self.wan)?))?;
+        self.sinks.push(sink);
+        Ok(())
+    }
+
+    /// Where frames are sent from, and arrive.
+    pub fn far(&self) -> &Namespace {
+        &self.far.namespace
     }
 
     /// Sends one round into a side; what was delivered at the other, and in what time.

@@ -15,7 +15,7 @@ use crate::policies::{self, Fit, Size, TAGGED};
 use crate::report::{MIB, SECONDS, Scenario};
 
 /// Sixty municipalities, a thousand rules each, a million prefixes.
-const LARGEST: Size = Size { rules: 1_000, blocked: 1_000_000, ..TAGGED };
+pub const LARGEST: Size = Size { rules: 1_000, blocked: 1_000_000, ..TAGGED };
 /// Every so-manieth line of a feed changes.
 const ONE_IN: usize = 100;
 /// Seconds of one round above which three rounds must do.
