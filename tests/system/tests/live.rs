@@ -2,6 +2,8 @@
 //! end. Needs root, and what `make setup` installs.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "live/apply_in_a_flood.rs"]
+mod apply_in_a_flood;
 #[path = "live/checksums.rs"]
 mod checksums;
 #[path = "live/counters.rs"]
