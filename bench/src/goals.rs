@@ -42,7 +42,12 @@ impl Goal {
             Bound::AtLeast(bound) => (found >= bound, bound / found),
             Bound::AtMost(bound) => (found <= bound, found / bound),
         };
-        let verdict = if is_reached { "reached".to_owned() } else { format!("missed {}×", rounded(missed)) };
+        let verdict = match (is_reached, missed.is_finite()) {
+            (true, _) => "reached".to_owned(),
+            (false, true) => format!("missed {}×", rounded(missed)),
+            // Nothing is a multiple of none.
+            (false, false) => "missed".to_owned(),
+        };
         format!("[{verdict}] {}: {} ({word} {})", self.what, rounded(found), rounded(bound))
     }
 }
@@ -154,5 +159,8 @@ mod tests {
         report.add(judged("10000", 100.0));
         report.add(judged("1000000", 110.0));
         assert!(goals(&report)[4].told().starts_with("[reached]"));
+        let lost = |frames| Goal { what: "frames lost", found: Some(frames), bound: Bound::AtMost(0.0) }.told();
+        assert_eq!(lost(0.0), "[reached] frames lost: 0.00 (at most 0.00)");
+        assert_eq!(lost(3.0), "[missed] frames lost: 3.00 (at most 0.00)");
     }
 }
