@@ -4,8 +4,9 @@
 //!
 //! An apply is all that a daemon does of it: check, compile, install. It has a CPU of its own, and so has the flood with
 //! everything on its way. The sender is a thread: another one that the scheduler lets run in its place for a few
-//! milliseconds would be a gap, though it cannot hold a NIC's interrupts back. So the sender has real-time priority: while
-//! an apply keeps the other CPU busy, whatever else runs on the machine would come to the sender's. The next frames are sent when those before have arrived, so
+//! milliseconds would be a gap, though it cannot hold a NIC's interrupts back. While an apply keeps the other CPU busy,
+//! whatever else runs on the machine would come to the sender's, so the sender has real-time priority. The next frames
+//! are sent when those before have arrived, so
 //! that no queue of the cables can overflow.
 
 use std::sync::atomic::{AtomicBool, Ordering};
