@@ -138,7 +138,6 @@ fn arrive(frame: Frame, packet: &mut Packet) -> Stage {
     packet.event.generation = generation as u32;
     packet.half = generation as u32 & 1;
     let port = need(forward::port(frame.ingress_ifindex()))?;
-    packet.port = *port;
     packet.event.port = port.number;
     packet.event.direction = if port.role == ROLE_UPLINK { Direction::Ingress as u8 } else { Direction::Egress as u8 };
     if generation == 0 { drop(Reason::NoPolicy) } else { go_on() }

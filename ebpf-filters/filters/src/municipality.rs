@@ -52,7 +52,7 @@ pub fn views(packet: &mut Packet) -> Stage {
 /// By port and tags.
 #[inline(always)]
 fn of_attachment(packet: &mut Packet) -> Stage {
-    packet.attachment = attachment_at(packet.half, packet.port.number, packet.event.vlans, packet.tags());
+    packet.attachment = attachment_at(packet.half, packet.event.port, packet.event.vlans, packet.tags());
     if packet.attachment == 0 {
         return drop(Reason::UnknownAttachment);
     }

@@ -1,7 +1,8 @@
 //! What is known about the packet so far; every stage reads and adds.
 
+use core::mem::offset_of;
+
 use abi::event::Event;
-use abi::ports::Port;
 use abi::{Address, Direction};
 
 /// One packet on its way through the stages.
@@ -10,8 +11,6 @@ use abi::{Address, Direction};
 pub struct Packet {
     /// What will be told about it; also where parsed addresses, ports and tags are kept.
     pub event: Event,
-    /// The port it entered by.
-    pub port: Port,
     /// Bits of [`note`].
     pub notes: u32,
     /// Half of the policy tables: the generation's parity.
@@ -112,7 +111,27 @@ pub mod protocol {
     pub const ICMPV6: u8 = 58;
 }
 
+const _: () = assert!(
+    offset_of!(Packet, event) == 0 && offset_of!(Event, source) % 8 == 0 && offset_of!(Event, destination) % 8 == 0
+);
+
 impl Packet {
+    /// Keeps both addresses, each as [`Bytes::v4_halves`] and [`Bytes::v6_halves`] give it.
+    ///
+    /// Flow keys read them by eight bytes soon after: a load that spans two stores waits until both have left the core,
+    /// and with them everything that came before.
+    ///
+    /// [`Bytes::v4_halves`]: crate::frame::Bytes::v4_halves
+    /// [`Bytes::v6_halves`]: crate::frame::Bytes::v6_halves
+    #[inline(always)]
+    pub fn keep_addresses(&mut self, source: [u64; 2], destination: [u64; 2]) {
+        // SAFETY: an address has sixteen bytes, and these two are aligned to eight, as asserted above.
+        unsafe {
+            (&raw mut self.event.source).cast::<[u64; 2]>().write(source);
+            (&raw mut self.event.destination).cast::<[u64; 2]>().write(destination);
+        }
+    }
+
     /// Whether any of these notes was made.
     #[inline(always)]
     pub const fn is(&self, notes: u32) -> bool {

@@ -27,8 +27,7 @@ pub fn parse(frame: Frame, packet: &mut Packet, left: u32) -> Stage {
         return drop(Reason::Malformed);
     }
     packet.notes |= note::V4;
-    packet.event.source = header.v4::<12>();
-    packet.event.destination = header.v4::<16>();
+    packet.keep_addresses(header.v4_halves::<12>(), header.v4_halves::<16>());
     packet.event.protocol = header.u8::<9>();
     packet.event.parsed = parsed::ADDRESSES | parsed::PROTOCOL;
     packet.fragment_protocol = packet.event.protocol;

@@ -27,8 +27,7 @@ pub fn parse(frame: Frame, packet: &mut Packet, left: u32) -> Stage {
         return drop(Reason::Malformed);
     }
     packet.notes |= note::V6;
-    packet.event.source = header.v6::<8>();
-    packet.event.destination = header.v6::<24>();
+    packet.keep_addresses(header.v6_halves::<8>(), header.v6_halves::<24>());
     packet.event.parsed = parsed::ADDRESSES | parsed::V6;
     packet.hop_limit = header.u8::<7>();
     let payload_length = header.be16::<4>() as u32;
