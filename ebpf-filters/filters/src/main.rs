@@ -98,7 +98,7 @@ fn judge(frame: Frame, packet: &mut Packet) -> Stage {
     parse::parse(frame, packet)?;
     sanity_of(packet)?;
     municipality::municipality(packet)?;
-    if vouch::is_candidate(packet)? {
+    if vouch::is_candidate(packet) {
         flow::flow(frame, packet)?;
     }
     municipality::views(packet)?;

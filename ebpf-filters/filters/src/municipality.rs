@@ -8,7 +8,7 @@ use crate::maps::ATTACHMENTS;
 use crate::packet::{Packet, note};
 use crate::tables;
 
-/// Finds the municipality, and the outer end's class on the way. ARP and neighbour discovery end here: they are the
+/// Finds the municipality, and the outer end's class on the way; each class is looked up once. ARP and neighbour discovery end here: they are the
 /// segment's own business.
 #[inline(always)]
 pub fn municipality(packet: &mut Packet) -> Stage {
@@ -24,12 +24,13 @@ pub fn municipality(packet: &mut Packet) -> Stage {
         return local(Reason::NeighbourDiscovery);
     }
     packet.destination_class = tables::class_of(packet.half, &packet.event.destination);
+    packet.destination_about = *tables::class(packet.half, packet.destination_class)?;
     if !packet.is_egress() {
-        packet.event.municipality = tables::class(packet.half, packet.destination_class)?.owner;
+        packet.event.municipality = packet.destination_about.owner;
         if packet.event.municipality == 0 {
             return drop(Reason::UnknownDestination);
         }
-        packet.source_class = tables::class_of(packet.half, &packet.event.source);
+        look_source_up(packet)?;
     }
     go_on()
 }
@@ -38,7 +39,7 @@ pub fn municipality(packet: &mut Packet) -> Stage {
 #[inline(always)]
 pub fn views(packet: &mut Packet) -> Stage {
     if packet.is_egress() {
-        packet.source_class = tables::class_of(packet.half, &packet.event.source);
+        look_source_up(packet)?;
     }
     let municipality = tables::municipality(packet.half, packet.event.municipality)?;
     if municipality.flags & flag::PRESENT == 0 {
@@ -46,6 +47,13 @@ pub fn views(packet: &mut Packet) -> Stage {
     }
     packet.views = if packet.is_egress() { municipality.views[0] } else { municipality.views[1] };
     packet.municipality_flags = municipality.flags;
+    go_on()
+}
+
+#[inline(always)]
+fn look_source_up(packet: &mut Packet) -> Stage {
+    packet.source_class = tables::class_of(packet.half, &packet.event.source);
+    packet.source_about = *tables::class(packet.half, packet.source_class)?;
     go_on()
 }
 

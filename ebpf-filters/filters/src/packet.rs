@@ -3,6 +3,7 @@
 use core::mem::offset_of;
 
 use abi::event::Event;
+use abi::tables::Class;
 use abi::{Address, Direction};
 
 /// One packet on its way through the stages.
@@ -33,6 +34,10 @@ pub struct Packet {
     pub source_class: u32,
     /// Address class of the destination.
     pub destination_class: u32,
+    /// What is true of the source's class for everyone.
+    pub source_about: Class,
+    /// Likewise of the destination's.
+    pub destination_about: Class,
     /// Index of its flow, or [`crate::flows::NONE`].
     pub flow: u32,
     /// TCP sequence number.
@@ -154,6 +159,12 @@ impl Packet {
     #[inline(always)]
     pub const fn outside(&self) -> Address {
         if self.is_egress() { self.event.destination } else { self.event.source }
+    }
+
+    /// What is true of the Internet's end for everyone.
+    #[inline(always)]
+    pub const fn outside_about(&self) -> Class {
+        if self.is_egress() { self.destination_about } else { self.source_about }
     }
 
     /// Bytes of transport header and payload that this frame has.

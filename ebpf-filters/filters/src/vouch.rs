@@ -18,10 +18,8 @@ use crate::tables;
 /// Whether the packet can belong to a flow that is vouched for. What comes from or goes to a blocked address cannot, and
 /// must stay cheap.
 #[inline(always)]
-pub fn is_candidate(packet: &Packet) -> Stage<bool> {
-    let outside = if packet.is_egress() { packet.destination_class } else { packet.source_class };
-    let blocked = tables::class(packet.half, outside)?.blocked != 0;
-    Stage::Continue(!blocked && !packet.is(note::ICMP_ERROR | note::LATER_FRAGMENT))
+pub const fn is_candidate(packet: &Packet) -> bool {
+    packet.outside_about().blocked == 0 && !packet.is(note::ICMP_ERROR | note::LATER_FRAGMENT)
 }
 
 /// Looks for the packet's flow: whether it is vouched for.
