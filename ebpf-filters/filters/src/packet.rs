@@ -117,7 +117,10 @@ pub mod protocol {
 }
 
 const _: () = assert!(
-    offset_of!(Packet, event) == 0 && offset_of!(Event, source) % 8 == 0 && offset_of!(Event, destination) % 8 == 0
+    offset_of!(Packet, event) == 0
+        && offset_of!(Event, source) % 8 == 0
+        && offset_of!(Event, destination) % 8 == 0
+        && offset_of!(Event, vlans) % 4 == 0
 );
 
 impl Packet {
@@ -135,6 +138,16 @@ impl Packet {
             (&raw mut self.event.source).cast::<[u64; 2]>().write(source);
             (&raw mut self.event.destination).cast::<[u64; 2]>().write(destination);
         }
+    }
+
+    /// Keeps the id of the only tag. Attachments are looked up by both ids as one word, so they are stored as one.
+    #[inline(always)]
+    pub fn keep_vlan(&mut self, id: u16) {
+        let [first, second] = id.to_ne_bytes();
+        let ids = u32::from_ne_bytes([first, second, 0, 0]);
+        // SAFETY: two ids have four bytes, and are aligned to four, as asserted above.
+        unsafe { (&raw mut self.event.vlans).cast::<u32>().write(ids) };
+        self.event.vlan_count = 1;
     }
 
     /// Whether any of these notes was made.
