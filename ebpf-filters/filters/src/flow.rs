@@ -80,7 +80,7 @@ fn matched(frame: Frame, packet: &mut Packet) -> Stage {
 /// The flow that the packet belongs to by its addresses and ports, or [`NONE`].
 #[inline(always)]
 pub fn find(packet: &Packet) -> u32 {
-    flows::find(&mut key(packet), packet.now_s, wanted(packet))
+    flows::find_in_place(&mut key(packet), packet.now_s, wanted(packet))
 }
 
 /// The key of the flow that the packet would begin, or belongs to.
