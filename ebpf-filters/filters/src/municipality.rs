@@ -8,7 +8,7 @@ use crate::maps::ATTACHMENTS;
 use crate::packet::{Packet, note};
 use crate::tables;
 
-/// Finds the municipality, and the outer end's class on the way; each class is looked up once. ARP and neighbour discovery end here: they are the
+/// Finds the municipality; from the uplink both ends' classes on the way. Each class is looked up once. ARP and neighbour discovery end here: they are the
 /// segment's own business.
 #[inline(always)]
 pub fn municipality(packet: &mut Packet) -> Stage {
@@ -23,9 +23,8 @@ pub fn municipality(packet: &mut Packet) -> Stage {
     if packet.is(note::NEIGHBOUR_DISCOVERY) {
         return local(Reason::NeighbourDiscovery);
     }
-    packet.destination_class = tables::class_of(packet.half, &packet.event.destination);
-    packet.destination_about = *tables::class(packet.half, packet.destination_class)?;
     if !packet.is_egress() {
+        look_destination_up(packet)?;
         packet.event.municipality = packet.destination_about.owner;
         if packet.event.municipality == 0 {
             return drop(Reason::UnknownDestination);
@@ -35,10 +34,11 @@ pub fn municipality(packet: &mut Packet) -> Stage {
     go_on()
 }
 
-/// Fetches what the stages up to the flow's ask of the municipality. A packet whose flow is vouched for needs none of it.
+/// Fetches what the stages up to the flow's ask of the classes and of the municipality. A packet whose flow is vouched for needs none of it.
 #[inline(always)]
 pub fn views(packet: &mut Packet) -> Stage {
     if packet.is_egress() {
+        look_destination_up(packet)?;
         look_source_up(packet)?;
     }
     let municipality = tables::municipality(packet.half, packet.event.municipality)?;
@@ -47,6 +47,13 @@ pub fn views(packet: &mut Packet) -> Stage {
     }
     packet.views = if packet.is_egress() { municipality.views[0] } else { municipality.views[1] };
     packet.municipality_flags = municipality.flags;
+    go_on()
+}
+
+#[inline(always)]
+fn look_destination_up(packet: &mut Packet) -> Stage {
+    packet.destination_class = tables::class_of(packet.half, &packet.event.destination);
+    packet.destination_about = *tables::class(packet.half, packet.destination_class)?;
     go_on()
 }
 
