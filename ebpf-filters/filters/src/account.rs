@@ -13,22 +13,11 @@ use crate::packet::{Packet, subprogram};
 pub fn account(packet: &mut Packet) {
     count(&packet.event);
     let telling = packet.event.verdict == Verdict::Drop as u8 || packet.event.flags & NEW_FLOW != 0;
-    if telling || REPLAY.load() != 0 {
-        tell_of(&mut packet.event, packet.now_s);
+    if REPLAY.load() != 0 {
+        judgement(&packet.event);
+    } else if telling {
+        tell(&mut packet.event, packet.now_s);
     }
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn tell_of(event: *mut Event, now_s: u32) -> u32 {
-    subprogram(event, 0, |event| {
-        if REPLAY.load() != 0 {
-            judgement(event);
-        } else {
-            tell(event, now_s);
-        }
-        0
-    })
 }
 
 #[inline(always)]
@@ -48,9 +37,10 @@ fn count(event: &Event) {
     }
 }
 
-/// Sends the event if this second's budget and the ring have room; otherwise counts the loss.
+/// Sends the event if this second's budget and the ring have room; otherwise counts the loss. In a flood nearly every
+/// event is over the budget, so only sending is a call.
 #[inline(always)]
-fn tell(event: &Event, now_s: u32) {
+fn tell(event: &mut Event, now_s: u32) {
     let Some(losses) = EVENT_LOSSES.get_ptr_mut(event.municipality as u32) else { return };
     // SAFETY: the value is this CPU's own.
     let losses = unsafe { &mut *losses };
@@ -63,9 +53,16 @@ fn tell(event: &Event, now_s: u32) {
         return;
     }
     losses.sent_in_second += 1;
-    if EVENTS.output(event, 0).is_err() {
+    if send(event) != 0 {
         losses.ring_full = losses.ring_full.wrapping_add(1);
     }
+}
+
+/// 0: it is in the ring.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn send(event: *mut Event) -> u32 {
+    subprogram(event, 1, |event| EVENTS.output(&*event, 0).is_err() as u32)
 }
 
 #[inline(always)]

@@ -50,13 +50,13 @@ fn insert(frame: Frame, packet: &mut Packet, decision: Decision) -> Stage {
     flow.origin = packet.event.direction;
     flow.verdict = decision.verdict();
     flow.bytes[0] = packet.event.length as u64;
-    if key.protocol == protocol::TCP {
+    if key.ends().protocol() == protocol::TCP {
         tcp::begin(packet, flow, 0);
     }
     learn(frame, packet, flow)?;
     if translated {
         flow.public_address = public.inside.v4_word();
-        flow.public_port = public.inside_port;
+        flow.public_port = public.ends().inside_port();
         flow.other = flows::claim(&public, packet.now_s);
         let Some(alias) = flows::at(flow.other) else {
             flows::publish(flow, slot::FREE);
@@ -109,13 +109,12 @@ fn candidates(packet: &Packet, public: &mut Key) -> Stage {
     let municipality = tables::municipality(packet.half, packet.event.municipality)?;
     let (pool, pool_size) = (municipality.pool, municipality.pool_size);
     let client = u32::from_be(public.inside.v4_word());
-    let client_port = public.inside_port;
+    let client_port = public.ends().inside_port();
     // Of ICMP only echo begins flows, and its identifier is translated like a port.
-    let has_ports = matches!(public.protocol, protocol::TCP | protocol::UDP | protocol::ICMP);
+    let has_ports = matches!(public.ends().protocol(), protocol::TCP | protocol::UDP | protocol::ICMP);
     for n in 0..nat::CANDIDATES {
         let (index, port) = nat::candidate(client, client_port, has_ports, n, pool_size);
-        public.inside = Address::from_v4_word(tables::pool_address(packet.half, pool.wrapping_add(index)));
-        public.inside_port = port;
+        public.move_inside(Address::from_v4_word(tables::pool_address(packet.half, pool.wrapping_add(index))), port);
         if flows::find(public, packet.now_s, search::BOTH) == NONE {
             return go_on();
         }
@@ -130,10 +129,10 @@ fn fill(flow: &mut Flow, key: &Key, packet: &Packet) {
     flow.last_seen_s = packet.now_s;
     flow.inside = key.inside;
     flow.outside = key.outside;
-    flow.inside_port = key.inside_port;
-    flow.outside_port = key.outside_port;
-    flow.municipality = key.municipality;
-    flow.protocol = key.protocol;
+    flow.inside_port = key.ends().inside_port();
+    flow.outside_port = key.ends().outside_port();
+    flow.municipality = key.ends().municipality();
+    flow.protocol = key.ends().protocol();
     flow.state = 0;
     flow.generation = 0;
     flow.rule = 0;
@@ -158,7 +157,7 @@ fn fill(flow: &mut Flow, key: &Key, packet: &Packet) {
 
 #[inline(always)]
 const fn first_state(key: &Key, decision: Decision) -> u8 {
-    if key.protocol != protocol::TCP {
+    if key.ends().protocol() != protocol::TCP {
         state::ONE_WAY
     } else if decision.verdict() == Verdict::Inspect as u8 {
         state::ESTABLISHED

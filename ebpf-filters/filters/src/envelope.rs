@@ -66,7 +66,8 @@ impl Envelope {
 
     #[inline(always)]
     fn put_addresses(&self, addresses: Bytes<12>) {
-        addresses.put_mac::<0>(self.destination);
-        addresses.put_mac::<6>(self.source);
+        let ([a, b, c, d, e, f], [g, h, i, j, k, l]) = (self.destination, self.source);
+        addresses.put_u64::<0>(u64::from_ne_bytes([a, b, c, d, e, f, g, h]));
+        addresses.put_u32::<8>(u32::from_ne_bytes([i, j, k, l]));
     }
 }

@@ -5,12 +5,12 @@ use abi::{Reason, Verdict};
 use aya_ebpf::bindings::xdp_md;
 
 use crate::decision::{Decision, Stage, drop, from_code, go_on, need, to_code};
-use crate::flows::{self, Key, NONE, search};
+use crate::flows::{self, Ends, Key, NONE, search};
 use crate::frame::Frame;
 use crate::municipality::is_attached;
 use crate::packet::{Packet, note, protocol, subprogram, tcp_flag};
 use crate::tcp::{self, Step};
-use crate::{fragments, icmp_error, isolation, rules, vouch, ways};
+use crate::{forward, fragments, icmp_error, isolation, rules, vouch, ways};
 
 /// Matches the packet to its flow: before it has passed the other stages only to one that is vouched for.
 #[inline(always)]
@@ -80,7 +80,7 @@ fn matched(frame: Frame, packet: &mut Packet) -> Stage {
 /// The flow that the packet belongs to by its addresses and ports, or [`NONE`].
 #[inline(always)]
 pub fn find(packet: &Packet) -> u32 {
-    flows::find(&mut key(packet), packet.now_s, wanted(packet))
+    flows::find_in_place(&mut key(packet), packet.now_s, wanted(packet))
 }
 
 /// The key of the flow that the packet would begin, or belongs to.
@@ -95,15 +95,8 @@ pub fn key(packet: &Packet) -> Key {
     } else {
         (packet.event.destination_port, packet.event.source_port)
     };
-    Key {
-        inside: packet.inside(),
-        outside: packet.outside(),
-        inside_port,
-        outside_port,
-        municipality: packet.event.municipality,
-        protocol: packet.event.protocol,
-        reserved: 0,
-    }
+    let ends = Ends::new(inside_port, outside_port, packet.event.municipality, packet.event.protocol);
+    Key::new(packet.inside(), packet.outside(), ends)
 }
 
 /// Whether flows of a protocol have ports.
@@ -183,17 +176,17 @@ pub fn learn(frame: Frame, packet: &Packet, flow: &mut Flow) -> Stage {
     let count = packet.tags();
     let vlans = packet.event.vlans;
     let known = flow.flags & flags::L2_KNOWN != 0
-        && flow.port == packet.port.number
+        && flow.port == packet.event.port
         && flow.vlan_count == count
         && flow.vlans[0] == vlans[0]
         && flow.vlans[1] == vlans[1]
         && as_number(flow.peer_mac) == as_number(mac);
     if !known {
-        flow.port = packet.port.number;
+        flow.port = packet.event.port;
         flow.vlan_count = count;
         flow.vlans = vlans;
         flow.peer_mac = mac;
-        flow.our_mac = packet.port.mac;
+        flow.our_mac = need(forward::port(frame.ingress_ifindex()))?.mac;
         flow.flags |= flags::L2_KNOWN;
     }
     go_on()

@@ -63,7 +63,7 @@ fn towards_uplink(frame: Frame, packet: &mut Packet) -> Stage<u32> {
         leave_to_gateway(packet, Reason::HopLimit);
         return own_gateway(frame, packet);
     }
-    if !packet.is(note::VOUCHED) && tables::class(packet.half, packet.destination_class)?.flags & class::OURS != 0 {
+    if !packet.is(note::VOUCHED) && packet.destination_about.flags & class::OURS != 0 {
         return drop(Reason::NoRoute);
     }
     let flow = need(flows::at(packet.flow))?;

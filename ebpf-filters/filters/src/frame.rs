@@ -140,6 +140,7 @@ impl<const N: usize> Bytes<N> {
         u8, put_u8, u8, 1, "u8";
         u16, put_u16, u16, 2, "u16";
         u32, put_u32, u32, 4, "u32";
+        u64, put_u64, u64, 8, "u64";
     }
 
     /// Reads a 16-bit number in network order.
@@ -160,21 +161,25 @@ impl<const N: usize> Bytes<N> {
         Address::from_v4_word(self.u32::<AT>())
     }
 
+    /// Reads an IPv4 address as the two halves of an [`Address`].
+    #[inline(always)]
+    pub fn v4_halves<const AT: usize>(self) -> [u64; 2] {
+        [0, pair(0xffff_u32.to_be(), self.u32::<AT>())]
+    }
+
+    /// Reads an IPv6 address as the two halves of an [`Address`].
+    #[inline(always)]
+    pub fn v6_halves<const AT: usize>(self) -> [u64; 2] {
+        let part = self.part::<AT, 16>();
+        [part.u64::<0>(), part.u64::<8>()]
+    }
+
     /// Reads a MAC address.
     #[inline(always)]
     pub fn mac<const AT: usize>(self) -> [u8; 6] {
         let part = self.part::<AT, 6>();
         let (a, b, c) = (part.u16::<0>().to_ne_bytes(), part.u16::<2>().to_ne_bytes(), part.u16::<4>().to_ne_bytes());
         [a[0], a[1], b[0], b[1], c[0], c[1]]
-    }
-
-    /// Writes a MAC address.
-    #[inline(always)]
-    pub fn put_mac<const AT: usize>(self, mac: [u8; 6]) {
-        let part = self.part::<AT, 6>();
-        part.put_u16::<0>(u16::from_ne_bytes([mac[0], mac[1]]));
-        part.put_u16::<2>(u16::from_ne_bytes([mac[2], mac[3]]));
-        part.put_u16::<4>(u16::from_ne_bytes([mac[4], mac[5]]));
     }
 
     /// Reads an IPv6 address.
@@ -189,5 +194,15 @@ impl<const N: usize> Bytes<N> {
     pub const fn part<const AT: usize, const M: usize>(self) -> Bytes<M> {
         const { assert!(AT + M <= N) };
         Bytes { start: self.start + AT }
+    }
+}
+
+/// Two words as they stand in memory one after the other.
+#[inline(always)]
+const fn pair(first: u32, second: u32) -> u64 {
+    if cfg!(target_endian = "little") {
+        first as u64 | (second as u64) << 32
+    } else {
+        (first as u64) << 32 | second as u64
     }
 }

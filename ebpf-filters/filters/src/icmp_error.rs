@@ -4,7 +4,7 @@ use abi::Reason;
 
 use crate::decision::{Stage, drop, or_drop};
 use crate::flow::{has_ports, wanted};
-use crate::flows::{self, Key, NONE};
+use crate::flows::{self, Ends, Key, NONE};
 use crate::frame::Frame;
 use crate::packet::{Packet, note, protocol, same};
 
@@ -40,15 +40,9 @@ pub fn quoted_flow(frame: Frame, packet: &Packet) -> Stage<u32> {
         None if from_uplink => (quote.source_port, quote.destination_port),
         None => (quote.destination_port, quote.source_port),
     };
-    let mut key = Key {
-        inside: ours,
-        outside: if from_uplink { quote.destination } else { quote.source },
-        inside_port,
-        outside_port,
-        municipality: packet.event.municipality,
-        protocol: quote.protocol,
-        reserved: 0,
-    };
+    let outside = if from_uplink { quote.destination } else { quote.source };
+    let ends = Ends::new(inside_port, outside_port, packet.event.municipality, quote.protocol);
+    let mut key = Key::new(ours, outside, ends);
     match flows::find(&mut key, packet.now_s, wanted(packet)) {
         NONE => drop(Reason::BadState),
         index => Stage::Continue(index),

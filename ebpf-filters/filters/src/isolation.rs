@@ -10,6 +10,9 @@ use crate::tables;
 /// Checks the packet's own addresses.
 #[inline(always)]
 pub fn isolation(packet: &Packet) -> Stage {
+    if packet.municipality_flags & (municipality::ISOLATED | municipality::ISOLATED_PARTS) == 0 {
+        return go_on();
+    }
     let inside = if packet.is_egress() { packet.source_class } else { packet.destination_class };
     let whole = packet.municipality_flags & municipality::ISOLATED != 0;
     if whole || tables::view(packet.half, packet.views, inside)?.flags & view::ISOLATED != 0 {
@@ -32,7 +35,6 @@ pub fn translated(packet: &Packet, inside: &Address) -> Stage {
 }
 
 #[inline(always)]
-fn unless_essential(packet: &Packet) -> Stage {
-    let outside = if packet.is_egress() { packet.destination_class } else { packet.source_class };
-    if tables::class(packet.half, outside)?.flags & class::ESSENTIAL == 0 { drop(Reason::Isolated) } else { go_on() }
+const fn unless_essential(packet: &Packet) -> Stage {
+    if packet.outside_about().flags & class::ESSENTIAL == 0 { drop(Reason::Isolated) } else { go_on() }
 }

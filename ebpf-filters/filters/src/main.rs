@@ -98,7 +98,7 @@ fn judge(frame: Frame, packet: &mut Packet) -> Stage {
     parse::parse(frame, packet)?;
     sanity_of(packet)?;
     municipality::municipality(packet)?;
-    if vouch::is_candidate(packet)? {
+    if vouch::is_candidate(packet) {
         flow::flow(frame, packet)?;
     }
     municipality::views(packet)?;
@@ -138,7 +138,6 @@ fn arrive(frame: Frame, packet: &mut Packet) -> Stage {
     packet.event.generation = generation as u32;
     packet.half = generation as u32 & 1;
     let port = need(forward::port(frame.ingress_ifindex()))?;
-    packet.port = *port;
     packet.event.port = port.number;
     packet.event.direction = if port.role == ROLE_UPLINK { Direction::Ingress as u8 } else { Direction::Egress as u8 };
     if generation == 0 { drop(Reason::NoPolicy) } else { go_on() }

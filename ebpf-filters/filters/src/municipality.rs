@@ -8,7 +8,7 @@ use crate::maps::ATTACHMENTS;
 use crate::packet::{Packet, note};
 use crate::tables;
 
-/// Finds the municipality, and the outer end's class on the way. ARP and neighbour discovery end here: they are the
+/// Finds the municipality; from the uplink both ends' classes on the way. Each class is looked up once. ARP and neighbour discovery end here: they are the
 /// segment's own business.
 #[inline(always)]
 pub fn municipality(packet: &mut Packet) -> Stage {
@@ -23,22 +23,23 @@ pub fn municipality(packet: &mut Packet) -> Stage {
     if packet.is(note::NEIGHBOUR_DISCOVERY) {
         return local(Reason::NeighbourDiscovery);
     }
-    packet.destination_class = tables::class_of(packet.half, &packet.event.destination);
     if !packet.is_egress() {
-        packet.event.municipality = tables::class(packet.half, packet.destination_class)?.owner;
+        look_destination_up(packet)?;
+        packet.event.municipality = packet.destination_about.owner;
         if packet.event.municipality == 0 {
             return drop(Reason::UnknownDestination);
         }
-        packet.source_class = tables::class_of(packet.half, &packet.event.source);
+        look_source_up(packet)?;
     }
     go_on()
 }
 
-/// Fetches what the stages up to the flow's ask of the municipality. A packet whose flow is vouched for needs none of it.
+/// Fetches what the stages up to the flow's ask of the classes and of the municipality. A packet whose flow is vouched for needs none of it.
 #[inline(always)]
 pub fn views(packet: &mut Packet) -> Stage {
     if packet.is_egress() {
-        packet.source_class = tables::class_of(packet.half, &packet.event.source);
+        look_destination_up(packet)?;
+        look_source_up(packet)?;
     }
     let municipality = tables::municipality(packet.half, packet.event.municipality)?;
     if municipality.flags & flag::PRESENT == 0 {
@@ -49,10 +50,24 @@ pub fn views(packet: &mut Packet) -> Stage {
     go_on()
 }
 
+#[inline(always)]
+fn look_destination_up(packet: &mut Packet) -> Stage {
+    packet.destination_class = tables::class_of(packet.half, &packet.event.destination);
+    packet.destination_about = *tables::class(packet.half, packet.destination_class)?;
+    go_on()
+}
+
+#[inline(always)]
+fn look_source_up(packet: &mut Packet) -> Stage {
+    packet.source_class = tables::class_of(packet.half, &packet.event.source);
+    packet.source_about = *tables::class(packet.half, packet.source_class)?;
+    go_on()
+}
+
 /// By port and tags.
 #[inline(always)]
 fn of_attachment(packet: &mut Packet) -> Stage {
-    packet.attachment = attachment_at(packet.half, packet.port.number, packet.event.vlans, packet.tags());
+    packet.attachment = attachment_at(packet.half, packet.event.port, packet.event.vlans, packet.tags());
     if packet.attachment == 0 {
         return drop(Reason::UnknownAttachment);
     }

@@ -1,7 +1,9 @@
 //! What is known about the packet so far; every stage reads and adds.
 
+use core::mem::offset_of;
+
 use abi::event::Event;
-use abi::ports::Port;
+use abi::tables::Class;
 use abi::{Address, Direction};
 
 /// One packet on its way through the stages.
@@ -10,8 +12,6 @@ use abi::{Address, Direction};
 pub struct Packet {
     /// What will be told about it; also where parsed addresses, ports and tags are kept.
     pub event: Event,
-    /// The port it entered by.
-    pub port: Port,
     /// Bits of [`note`].
     pub notes: u32,
     /// Half of the policy tables: the generation's parity.
@@ -34,6 +34,10 @@ pub struct Packet {
     pub source_class: u32,
     /// Address class of the destination.
     pub destination_class: u32,
+    /// What is true of the source's class for everyone.
+    pub source_about: Class,
+    /// Likewise of the destination's.
+    pub destination_about: Class,
     /// Index of its flow, or [`crate::flows::NONE`].
     pub flow: u32,
     /// TCP sequence number.
@@ -112,7 +116,40 @@ pub mod protocol {
     pub const ICMPV6: u8 = 58;
 }
 
+const _: () = assert!(
+    offset_of!(Packet, event) == 0
+        && offset_of!(Event, source) % 8 == 0
+        && offset_of!(Event, destination) % 8 == 0
+        && offset_of!(Event, vlans) % 4 == 0
+);
+
 impl Packet {
+    /// Keeps both addresses, each as [`Bytes::v4_halves`] and [`Bytes::v6_halves`] give it.
+    ///
+    /// Flow keys read them by eight bytes soon after: a load that spans two stores waits until both have left the core,
+    /// and with them everything that came before.
+    ///
+    /// [`Bytes::v4_halves`]: crate::frame::Bytes::v4_halves
+    /// [`Bytes::v6_halves`]: crate::frame::Bytes::v6_halves
+    #[inline(always)]
+    pub fn keep_addresses(&mut self, source: [u64; 2], destination: [u64; 2]) {
+        // SAFETY: an address has sixteen bytes, and these two are aligned to eight, as asserted above.
+        unsafe {
+            (&raw mut self.event.source).cast::<[u64; 2]>().write(source);
+            (&raw mut self.event.destination).cast::<[u64; 2]>().write(destination);
+        }
+    }
+
+    /// Keeps the id of the only tag. Attachments are looked up by both ids as one word, so they are stored as one.
+    #[inline(always)]
+    pub fn keep_vlan(&mut self, id: u16) {
+        let [first, second] = id.to_ne_bytes();
+        let ids = u32::from_ne_bytes([first, second, 0, 0]);
+        // SAFETY: two ids have four bytes, and are aligned to four, as asserted above.
+        unsafe { (&raw mut self.event.vlans).cast::<u32>().write(ids) };
+        self.event.vlan_count = 1;
+    }
+
     /// Whether any of these notes was made.
     #[inline(always)]
     pub const fn is(&self, notes: u32) -> bool {
@@ -135,6 +172,12 @@ impl Packet {
     #[inline(always)]
     pub const fn outside(&self) -> Address {
         if self.is_egress() { self.event.destination } else { self.event.source }
+    }
+
+    /// What is true of the Internet's end for everyone.
+    #[inline(always)]
+    pub const fn outside_about(&self) -> Class {
+        if self.is_egress() { self.destination_about } else { self.source_about }
     }
 
     /// Bytes of transport header and payload that this frame has.

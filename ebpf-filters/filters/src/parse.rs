@@ -11,6 +11,7 @@ use crate::packet::{Packet, subprogram};
 
 mod ipv4;
 mod ipv6;
+mod straight;
 mod transport;
 
 const TAG_8021Q: u16 = 0x8100;
@@ -23,6 +24,9 @@ const IPV6: u16 = 0x86dd;
 /// Parses the frame into the packet.
 #[inline(always)]
 pub fn parse(frame: Frame, packet: &mut Packet) -> Stage {
+    if straight::parse(frame, packet)? {
+        return go_on();
+    }
     from_code(parse_frame(frame.context(), packet))
 }
 

@@ -64,7 +64,7 @@ extern "C" fn look_up(context: *mut xdp_md, packet: *mut Packet, route: *mut Rou
         subprogram(route, FAILED, |route| {
             route.protocol = packet.event.protocol;
             route.total_length = packet.ip_length() as u16;
-            route.ifindex = packet.port.ifindex;
+            route.ifindex = Frame::new(context).ingress_ifindex();
             if packet.is(note::V4) {
                 route.family = AF_INET;
                 let public = packet.event.public_address;

@@ -11,8 +11,7 @@ use crate::tables;
 #[inline(always)]
 pub fn spoofing(packet: &Packet) -> Stage {
     if !packet.is_egress() {
-        let source = tables::class(packet.half, packet.source_class)?;
-        return if source.flags & class::OURS != 0 { drop(Reason::SpoofedSource) } else { go_on() };
+        return if packet.source_about.flags & class::OURS != 0 { drop(Reason::SpoofedSource) } else { go_on() };
     }
     if tables::view(packet.half, packet.views, packet.source_class)?.flags & view::MEMBER == 0 {
         return drop(Reason::SpoofedSource);

@@ -19,11 +19,22 @@ pub enum Step {
 /// Brings the flow forward by one packet. `from` is 0 for its originator, 1 for the responder.
 #[inline(always)]
 pub fn step(packet: &mut Packet, flow: &mut Flow, from: u32) -> Step {
+    if is_steady(packet, flow) {
+        advance(packet, flow, from & 1);
+        return Step::Pass;
+    }
     match step_flow(packet, flow, from) {
         PASS => Step::Pass,
         REOPEN => Step::Reopen,
         _ => Step::Refuse,
     }
+}
+
+/// Whether the packet carries on an open connection, which most do: it needs no call.
+#[inline(always)]
+fn is_steady(packet: &Packet, flow: &Flow) -> bool {
+    let flags = packet.event.tcp_flags & (tcp_flag::SYN | tcp_flag::ACK | tcp_flag::RST | tcp_flag::FIN);
+    flags == tcp_flag::ACK && flow.state == state::ESTABLISHED && flow.verdict != Verdict::Inspect as u8
 }
 
 const PASS: u32 = 0;
@@ -141,15 +152,7 @@ fn carry(packet: &Packet, flow: &mut Flow, from: u32) -> Step {
         state::SYN_RECEIVED if from == 0 => flow.state = state::ESTABLISHED,
         _ => {}
     }
-    let end = packet.sequence.wrapping_add(packet.stream_length);
-    let known_end = of(&flow.end, from);
-    if is_before(known_end, end) && end.wrapping_sub(known_end) <= PLAUSIBLE_AHEAD {
-        set(&mut flow.end, from, end);
-    }
-    let acknowledged = packet.acknowledgement;
-    if is_before(of(&flow.acked, from ^ 1), acknowledged) && !is_before(of(&flow.end, from ^ 1), acknowledged) {
-        set(&mut flow.acked, from ^ 1, acknowledged);
-    }
+    advance(packet, flow, from);
     if fin {
         flow.state = match (flow.state, from) {
             (state::ESTABLISHED, 0) => state::FIN_ORIGINATOR,
@@ -159,6 +162,20 @@ fn carry(packet: &Packet, flow: &mut Flow, from: u32) -> Step {
         };
     }
     Step::Pass
+}
+
+/// Takes the packet's numbers for its sender's progress, if they are plausible.
+#[inline(always)]
+fn advance(packet: &Packet, flow: &mut Flow, from: u32) {
+    let end = packet.sequence.wrapping_add(packet.stream_length);
+    let known_end = of(&flow.end, from);
+    if is_before(known_end, end) && end.wrapping_sub(known_end) <= PLAUSIBLE_AHEAD {
+        set(&mut flow.end, from, end);
+    }
+    let acknowledged = packet.acknowledgement;
+    if is_before(of(&flow.acked, from ^ 1), acknowledged) && !is_before(of(&flow.end, from ^ 1), acknowledged) {
+        set(&mut flow.acked, from ^ 1, acknowledged);
+    }
 }
 
 /// A sender's first sequence numbers.

@@ -15,13 +15,13 @@ use crate::flows;
 use crate::packet::{Packet, note, subprogram};
 use crate::tables;
 
-/// Whether the packet can belong to a flow that is vouched for. What comes from or goes to a blocked address cannot, and
-/// must stay cheap.
+/// Whether the packet can belong to a flow that is vouched for. What comes from a blocked address cannot, and must stay
+/// cheap: that is what a flood is. Towards the Internet the flow is looked for first: who is vouched for there needs no
+/// class at all.
 #[inline(always)]
-pub fn is_candidate(packet: &Packet) -> Stage<bool> {
-    let outside = if packet.is_egress() { packet.destination_class } else { packet.source_class };
-    let blocked = tables::class(packet.half, outside)?.blocked != 0;
-    Stage::Continue(!blocked && !packet.is(note::ICMP_ERROR | note::LATER_FRAGMENT))
+pub const fn is_candidate(packet: &Packet) -> bool {
+    let blocked = !packet.is_egress() && packet.source_about.blocked != 0;
+    !blocked && !packet.is(note::ICMP_ERROR | note::LATER_FRAGMENT)
 }
 
 /// Looks for the packet's flow: whether it is vouched for.

@@ -6,10 +6,11 @@ use aya_ebpf::bindings::xdp_md;
 
 use super::transport;
 use crate::decision::{Stage, drop, go_on, or_drop};
-use crate::frame::Frame;
+use crate::frame::{Bytes, Frame};
 use crate::packet::{Packet, note};
 
-const HEADER: u32 = 20;
+/// Bytes of a header without options.
+pub const HEADER: u32 = 20;
 const OPTIONS: u32 = 40;
 const END_OF_OPTIONS: u8 = 0;
 const NO_OPERATION: u8 = 1;
@@ -26,18 +27,34 @@ pub fn parse(frame: Frame, packet: &mut Packet, left: u32) -> Stage {
     if first >> 4 != 4 {
         return drop(Reason::Malformed);
     }
+    note_header(packet, header);
+    let header_length = (first & 15) as u32 * 4;
+    if header_length < HEADER {
+        return drop(Reason::Malformed);
+    }
+    note_lengths(packet, header, header_length, left)?;
+    if header_length > HEADER {
+        options(frame, packet, packet.l3 + HEADER, packet.l4)?;
+    }
+    note_fragment(packet, header.be16::<6>());
+    transport::parse(frame, packet)
+}
+
+/// Notes what stands in every header, whatever its length.
+#[inline(always)]
+pub fn note_header(packet: &mut Packet, header: Bytes<20>) {
     packet.notes |= note::V4;
-    packet.event.source = header.v4::<12>();
-    packet.event.destination = header.v4::<16>();
+    packet.keep_addresses(header.v4_halves::<12>(), header.v4_halves::<16>());
     packet.event.protocol = header.u8::<9>();
     packet.event.parsed = parsed::ADDRESSES | parsed::PROTOCOL;
     packet.fragment_protocol = packet.event.protocol;
     packet.hop_limit = header.u8::<8>();
     packet.identification = header.u16::<4>() as u32;
-    let header_length = (first & 15) as u32 * 4;
-    if header_length < HEADER {
-        return drop(Reason::Malformed);
-    }
+}
+
+/// Checks the datagram's lengths against the bytes left in the frame, and notes where its parts are.
+#[inline(always)]
+pub fn note_lengths(packet: &mut Packet, header: Bytes<20>, header_length: u32, left: u32) -> Stage {
     if left < header_length {
         return drop(Reason::Truncated);
     }
@@ -51,11 +68,7 @@ pub fn parse(frame: Frame, packet: &mut Packet, left: u32) -> Stage {
     packet.l4 = packet.l3 + header_length;
     packet.end = packet.l3 + total_length;
     packet.fragment_length = total_length - header_length;
-    if header_length > HEADER {
-        options(frame, packet, packet.l3 + HEADER, packet.l4)?;
-    }
-    fragment(packet, header.be16::<6>());
-    transport::parse(frame, packet)
+    go_on()
 }
 
 /// Walks the options between two offsets: only source routes matter, but a broken list is malformed.
@@ -105,8 +118,9 @@ extern "C" fn option(context: *mut xdp_md, at: u32, end: u32) -> u32 {
     (at + length) & NEXT | found
 }
 
+/// Notes the word of flags and fragment offset.
 #[inline(always)]
-fn fragment(packet: &mut Packet, word: u16) {
+pub fn note_fragment(packet: &mut Packet, word: u16) {
     packet.fragment_offset = word & 0x1fff;
     if word & 0x4000 != 0 {
         packet.notes |= note::DONT_FRAGMENT;

@@ -26,36 +26,54 @@ pub fn parse(frame: Frame, packet: &mut Packet, left: u32) -> Stage {
     if header.u8::<0>() >> 4 != 6 {
         return drop(Reason::Malformed);
     }
-    packet.notes |= note::V6;
-    packet.event.source = header.v6::<8>();
-    packet.event.destination = header.v6::<24>();
-    packet.event.parsed = parsed::ADDRESSES | parsed::V6;
-    packet.hop_limit = header.u8::<7>();
-    let payload_length = header.be16::<4>() as u32;
+    note_header(packet, header);
     let next = header.u8::<6>();
-    if payload_length == 0 && next == HOP_BY_HOP {
+    if header.be16::<4>() == 0 && next == HOP_BY_HOP {
         // A jumbogram.
         return drop(Reason::Unsupported);
     }
-    if payload_length > left - HEADER {
+    note_lengths(packet, header, left)?;
+    let last = chain(frame, packet, next)?;
+    note_protocol(packet, last);
+    transport::parse(frame, packet)
+}
+
+/// Notes what stands in every header.
+#[inline(always)]
+pub fn note_header(packet: &mut Packet, header: Bytes<40>) {
+    packet.notes |= note::V6;
+    packet.keep_addresses(header.v6_halves::<8>(), header.v6_halves::<24>());
+    packet.event.parsed = parsed::ADDRESSES | parsed::V6;
+    packet.hop_limit = header.u8::<7>();
+}
+
+/// Checks the datagram's length against the bytes left in the frame, and notes where its parts are.
+#[inline(always)]
+pub fn note_lengths(packet: &mut Packet, header: Bytes<40>, left: u32) -> Stage {
+    let payload_length = header.be16::<4>() as u32;
+    if left < HEADER || payload_length > left - HEADER {
         return drop(Reason::Truncated);
     }
     packet.l4 = packet.l3 + HEADER;
     packet.end = packet.l4 + payload_length;
-    chain(frame, packet, next)?;
+    go_on()
+}
+
+/// Notes the final protocol.
+#[inline(always)]
+pub const fn note_protocol(packet: &mut Packet, number: u8) {
+    packet.event.protocol = number;
     packet.event.parsed |= parsed::PROTOCOL;
-    transport::parse(frame, packet)
 }
 
 /// Follows extension headers to the final protocol, or to a later fragment's header, behind which nothing can be read.
 #[inline(always)]
-fn chain(frame: Frame, packet: &mut Packet, first: u8) -> Stage {
+fn chain(frame: Frame, packet: &mut Packet, first: u8) -> Stage<u8> {
     let mut next = first;
     let mut fragment_seen = false;
     for count in 0..=EXTENSION_HEADERS {
         if !is_extension(next) || packet.is(note::LATER_FRAGMENT) {
-            packet.event.protocol = next;
-            return go_on();
+            return Stage::Continue(next);
         }
         if count == EXTENSION_HEADERS {
             break;

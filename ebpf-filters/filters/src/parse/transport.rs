@@ -4,7 +4,7 @@ use abi::Reason;
 use abi::event::parsed;
 
 use crate::decision::{Stage, drop, go_on, or_drop};
-use crate::frame::Frame;
+use crate::frame::{Bytes, Frame};
 use crate::packet::{Packet, note, protocol, tcp_flag};
 
 #[inline(always)]
@@ -24,10 +24,19 @@ pub fn parse(frame: Frame, packet: &mut Packet) -> Stage {
 #[inline(always)]
 fn tcp(frame: Frame, packet: &mut Packet) -> Stage {
     let length = packet.transport_length();
-    if length < 20 {
-        return drop(cut_short(packet));
-    }
-    let header = or_drop(frame.bytes::<20>(packet.l4), Reason::Unsupported)?;
+    check_tcp_room(packet, length)?;
+    tcp_header(packet, or_drop(frame.bytes::<20>(packet.l4), Reason::Unsupported)?, length)
+}
+
+/// Whether the datagram has so many bytes as a TCP header takes at least.
+#[inline(always)]
+pub const fn check_tcp_room(packet: &Packet, length: u32) -> Stage {
+    if length < 20 { drop(cut_short(packet)) } else { go_on() }
+}
+
+/// Notes what a TCP header says that begins `length` bytes of the datagram.
+#[inline(always)]
+pub fn tcp_header(packet: &mut Packet, header: Bytes<20>, length: u32) -> Stage {
     let flags = header.u8::<13>();
     report_ports(packet, header.be16::<0>(), header.be16::<2>());
     packet.event.tcp_flags = flags;
@@ -48,10 +57,19 @@ fn tcp(frame: Frame, packet: &mut Packet) -> Stage {
 #[inline(always)]
 fn udp(frame: Frame, packet: &mut Packet) -> Stage {
     let length = packet.transport_length();
-    if length < 8 {
-        return drop(cut_short(packet));
-    }
-    let header = or_drop(frame.bytes::<8>(packet.l4), Reason::Unsupported)?;
+    check_udp_room(packet, length)?;
+    udp_header(packet, or_drop(frame.bytes::<8>(packet.l4), Reason::Unsupported)?, length)
+}
+
+/// Whether the datagram has so many bytes as a UDP header takes.
+#[inline(always)]
+pub const fn check_udp_room(packet: &Packet, length: u32) -> Stage {
+    if length < 8 { drop(cut_short(packet)) } else { go_on() }
+}
+
+/// Notes what a UDP header says that begins `length` bytes of the datagram.
+#[inline(always)]
+pub fn udp_header(packet: &mut Packet, header: Bytes<8>, length: u32) -> Stage {
     report_ports(packet, header.be16::<0>(), header.be16::<2>());
     let stated = header.be16::<4>() as u32;
     if stated < 8 || (stated > length && !packet.is(note::FIRST_FRAGMENT)) {
