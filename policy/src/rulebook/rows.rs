@@ -59,6 +59,19 @@ impl Rows {
         self.records.items
     }
 
+    /// All bits of a row.
+    pub fn words(&self, summaries: usize, Row { base, own }: Row) -> Vec<u64> {
+        let mut words = vec![0; summaries * 64];
+        self.read(summaries, base, &mut words);
+        if own & ONE_RULE == 0 {
+            self.read(summaries, own, &mut words);
+        } else {
+            let bit = own & !ONE_RULE;
+            words[bit as usize / 64] |= 1 << (bit % 64);
+        }
+        words
+    }
+
     /// Sets the bits of a record.
     fn read(&self, summaries: usize, record: u32, bits: &mut [u64]) {
         let record = &self.records.items[record as usize..];
@@ -134,14 +147,7 @@ mod tests {
     use super::*;
 
     fn bits(rows: &Rows, summaries: usize, row: Row) -> Vec<u32> {
-        let mut words = vec![0; summaries * 64];
-        rows.read(summaries, row.base, &mut words);
-        if row.own & ONE_RULE != 0 {
-            let bit = row.own & !ONE_RULE;
-            words[bit as usize / 64] |= 1 << (bit % 64);
-        } else {
-            rows.read(summaries, row.own, &mut words);
-        }
+        let words = rows.words(summaries, row);
         (0..summaries as u32 * 4_096).filter(|bit| words[*bit as usize / 64] >> (bit % 64) & 1 == 1).collect()
     }
 
