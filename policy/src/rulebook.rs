@@ -294,13 +294,15 @@ impl<'a> Rulebooks<'a> {
         row.map_err(|error| CapacityError { location: Some(self.location(first)), ..error })
     }
 
-    /// The row of a class with these rules, to which `cause` was the last to be added, or to go.
+    /// The row of a service class with these rules, to which `cause` was the last to be added, or to go.
     ///
     /// # Errors
     /// As [`Self::with`].
     pub fn beside_base(&mut self, bits: &Bits, cause: &Use) -> Result<Row, CapacityError> {
-        let (summaries, base) = (self.books[cause.place.book()].summaries, self.base(cause.place).base);
-        let row = self.rows.beside(summaries, base, bits);
+        let book = cause.place.book();
+        let (summaries, base) = (self.books[book].summaries, self.base(cause.place).base);
+        let destinations = self.base(Place::of_book(book)[Dimension::Destination as usize]).base;
+        let row = self.rows.beside_joined(summaries, base, bits, destinations);
         row.map_err(|error| CapacityError { location: Some(self.location(cause)), ..error })
     }
 

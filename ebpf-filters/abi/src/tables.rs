@@ -47,6 +47,12 @@ plain!(Row, 8);
 /// In [`Row::own`].
 pub const ONE_RULE: u32 = 1 << 31;
 
+/// In [`Row::base`] of a service's row: before the record are the number of the destinations' base record, and
+/// [`Rulebook::summaries`] words with a bit for every word of 64 rules in which both records have a rule in common.
+/// [`Row::own`] is 0. Rules for any destination and rules for a service are often in the same words without being the
+/// same; where a destination's own rules are few, these words tell.
+pub const JOINED: u32 = 1 << 31;
+
 /// Address classes in one block of `VIEWS`. Entry of `VIEW_ROOTS`: number of a block. Index: `Municipality::views +
 /// class / VIEW_BLOCK`. Rulebooks to which a block of classes is the same share its block of views.
 pub const VIEW_BLOCK: u32 = 64;

@@ -9,7 +9,7 @@
 
 use abi::flow::Flow;
 use abi::limits::ROW_SUMMARIES;
-use abi::tables::{ONE_RULE, Row, Rulebook, View, action, service_index};
+use abi::tables::{JOINED, ONE_RULE, Row, Rulebook, View, action, service_index};
 use abi::{Direction, Reason, Verdict, pairs};
 
 use crate::decision::{Decision, Stage, need};
@@ -168,6 +168,8 @@ struct Search {
     half: u32,
     /// The summary word in hand.
     at: u32,
+    /// Where the summary words begin that service and destinations in general have in common; 0: nowhere.
+    joined: u32,
     rows: [Row; 3],
     /// Where the words of the summary word in hand begin in each record.
     words: [Row; 3],
@@ -176,11 +178,21 @@ struct Search {
 #[inline(always)]
 fn search(question: &Question, source: &View, destination: &View, book: &Rulebook) -> Stage<Search> {
     let (source, destination) = (source.source, destination.destination);
-    let service = tables::service_row(question.half, book.service_views, question.service)?;
+    let Row { base, own } = tables::service_row(question.half, book.service_views, question.service)?;
+    let service = Row { base: base & !JOINED, own };
     let half = question.half.wrapping_mul(ROWS_PER_HALF.load());
+    let mut joined = 0;
+    if base & JOINED != 0 {
+        let begins = service.base.wrapping_sub(book.summaries as u32);
+        // Its words are about one record: another may have more.
+        if word_of(half, begins.wrapping_sub(1)) == destination.base as u64 {
+            joined = begins;
+        }
+    }
     Stage::Continue(Search {
         half,
         at: 0,
+        joined,
         rows: [source, destination, service],
         words: [first_words(source, book), first_words(destination, book), first_words(service, book)],
     })
@@ -198,7 +210,11 @@ fn first_words(row: Row, book: &Rulebook) -> Row {
 extern "C" fn match_summary(search: *mut Search, at: u32) -> u32 {
     subprogram(search, NOTHING, |search| {
         search.at = at;
-        let mut words = summary(search, 0) & summary(search, 1) & summary(search, 2);
+        let mut words = summary(search, 0) & summary(search, 2);
+        words &= match search.joined {
+            0 => summary(search, 1),
+            joined => own_summary(search, 1) | record_word(search, joined.wrapping_add(at)),
+        };
         let (mut word, mut bits) = (0, 0);
         for _ in 0..64 {
             if words == 0 {
@@ -294,7 +310,13 @@ fn own_summary(search: &Search, row: usize) -> u64 {
 /// A word of `ROWS`; empty beyond its end.
 #[inline(always)]
 fn record_word(search: &Search, index: u32) -> u64 {
-    ROWS.get(search.half.wrapping_add(index)).copied().unwrap_or(0)
+    word_of(search.half, index)
+}
+
+/// Likewise, given where the half begins.
+#[inline(always)]
+fn word_of(half: u32, index: u32) -> u64 {
+    ROWS.get(half.wrapping_add(index)).copied().unwrap_or(0)
 }
 
 /// How many bits are below the only one set: BPF has no instruction for it, and the compiler's own way is a table.

@@ -6,7 +6,9 @@ use abi::Direction;
 use abi::limits::NODE_ENTRIES;
 use abi::pairs;
 use abi::prefixes::{self, POINTER, kind, kind_of, number_of, v4_root_index, v6_root_index};
-use abi::tables::{Class, Municipality, ONE_RULE, QINQ, RULES_A_WORD, Row, Rulebook, VIEW_BLOCK, View, service_index};
+use abi::tables::{
+    Class, JOINED, Municipality, ONE_RULE, QINQ, RULES_A_WORD, Row, Rulebook, VIEW_BLOCK, View, service_index,
+};
 
 use super::Tables;
 use crate::classes::left_aligned;
@@ -80,7 +82,12 @@ impl Tables {
         let rows =
             [source.source, destination.destination, self.service_views[(book.service_views + service) as usize]];
         let summaries = usize::from(book.summaries);
+        let joined = self.joined(summaries, rows[2], rows[1]);
         (0..summaries * 64).find_map(|word| {
+            let is_told = joined.is_none_or(|joined| joined[word / 64] >> (word % 64) & 1 == 1);
+            if !is_told && self.own_word(summaries, rows[1], word) == 0 {
+                return None;
+            }
             let matches = rows.iter().fold(u64::MAX, |all, &row| all & self.row_word(summaries, row, word));
             (matches != 0).then(|| self.rule(book, word as u32 * 64 + matches.trailing_zeros()))
         })
@@ -110,13 +117,23 @@ impl Tables {
         Match { rule, action, baseline: own.is_none() }
     }
 
+    /// The summary words that a service's row and the base record of a destination's have in common, where it has them.
+    fn joined(&self, summaries: usize, service: Row, destination: Row) -> Option<&[u64]> {
+        let begins = ((service.base & !JOINED) as usize).checked_sub(summaries)?;
+        let is_about = service.base & JOINED != 0 && self.rows[begins - 1] == u64::from(destination.base);
+        is_about.then(|| &self.rows[begins..begins + summaries])
+    }
+
     fn row_word(&self, summaries: usize, row: Row, word: usize) -> u64 {
-        let own = match row.own & !ONE_RULE {
+        self.own_word(summaries, row, word) | self.record_word(summaries, row.base & !JOINED, word)
+    }
+
+    fn own_word(&self, summaries: usize, row: Row, word: usize) -> u64 {
+        match row.own & !ONE_RULE {
             rule if rule == row.own => self.record_word(summaries, row.own, word),
             rule if rule as usize / 64 == word => 1 << (rule % 64),
             _ => 0,
-        };
-        own | self.record_word(summaries, row.base, word)
+        }
     }
 
     /// A word of a record, by way of its summaries.
