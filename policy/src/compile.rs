@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! prefixes and what they say ─► classes ─► prefix tables (V4_ROOT, V6_ROOT, NODES, RECORDS)
-//! rules ─► rulebooks ─► ROWS ◄─ classes, services ─► VIEW_ROOTS, VIEWS, SERVICE_VIEWS
+//! rules ─► rulebooks ─► ROWS ◄─ classes, services ─► VIEW_ROOTS, VIEWS, SERVICE_VIEWS, PAIRS
 //! attachments ─► VLANS, INNER_VLANS
 //! ```
 //! The same policy and the same numbering always make the same bytes.
@@ -97,6 +97,7 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
         let mut books = [layout.rulebooks[2 * position], layout.rulebooks[2 * position + 1]];
         for (direction, book) in books.iter_mut().enumerate() {
             book.service_views = services.places[2 * position + direction];
+            views.pairs.place(2 * position + direction, book);
         }
         let number = numbering.municipalities[&municipality.id];
         municipalities[usize::from(number)] = Municipality {
@@ -131,6 +132,7 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
         services: services.table,
         service_views: services.views,
         rows: layout.rows,
+        pairs: views.pairs.into_words(),
         rules: layout.rules,
         pool_addresses,
     };

@@ -19,6 +19,7 @@ pub mod explain;
 pub mod judgement;
 pub mod model;
 pub mod numbering;
+mod pairs;
 mod parse;
 pub mod plan;
 mod pool;

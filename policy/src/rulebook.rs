@@ -243,6 +243,21 @@ impl<'a> Rulebooks<'a> {
         self.books.len()
     }
 
+    /// Rules of a rulebook, those of the other direction included.
+    pub fn rules_of(&self, book: usize) -> usize {
+        self.books[book].rules.len()
+    }
+
+    /// The services of a rule, by its bit; none: all.
+    pub fn services_of(&self, book: usize, bit: u32) -> Option<&'a [Service]> {
+        self.books[book].rules[bit as usize].rule.services.as_deref()
+    }
+
+    /// The bits of a row of a rulebook, 64 rules each.
+    pub fn words(&self, book: usize, row: Row) -> Vec<u64> {
+        self.rows.words(self.books[book].summaries, row)
+    }
+
     /// The row of a class in no list.
     pub fn base(&self, place: Place) -> Row {
         self.bases[place.0 as usize]
@@ -279,29 +294,33 @@ impl<'a> Rulebooks<'a> {
         row.map_err(|error| CapacityError { location: Some(self.location(first)), ..error })
     }
 
-    /// The row of a class with these rules, to which `cause` was the last to be added, or to go.
+    /// The row of a service class with these rules, to which `cause` was the last to be added, or to go.
     ///
     /// # Errors
     /// As [`Self::with`].
     pub fn beside_base(&mut self, bits: &Bits, cause: &Use) -> Result<Row, CapacityError> {
-        let (summaries, base) = (self.books[cause.place.book()].summaries, self.base(cause.place).base);
-        let row = self.rows.beside(summaries, base, bits);
+        let book = cause.place.book();
+        let (summaries, base) = (self.books[book].summaries, self.base(cause.place).base);
+        let destinations = self.base(Place::of_book(book)[Dimension::Destination as usize]).base;
+        let row = self.rows.beside_joined(summaries, base, bits, destinations);
         row.map_err(|error| CapacityError { location: Some(self.location(cause)), ..error })
     }
 
     /// Lays out `ROWS` and `RULES`, once every class has its rows. The rulebooks are by municipality and direction; their
-    /// service views are the caller's to place.
+    /// service views and pairs are the caller's to place.
     pub fn lay_out(self, docs: &[RuleDoc]) -> Layout {
         let mut rules = vec![0; docs.len() / RULES_A_WORD as usize + 1];
         for (number, doc) in (1..).zip(docs) {
             rules[number / RULES_A_WORD as usize] |= action_number(doc.action) << (number as u32 % RULES_A_WORD * 2);
         }
         let rulebooks = self.books.iter().map(|book| Rulebook {
-            summaries: book.summaries as u32,
             service_views: 0,
             baseline: self.baseline,
             own_rules: book.own_rules,
-            default_action: action_number(book.default),
+            pairs: 0,
+            destinations: 0,
+            summaries: book.summaries as u8,
+            default_action: action_number(book.default) as u8,
         });
         Layout { rulebooks: rulebooks.collect(), rows: self.rows.into_words(), rules }
     }

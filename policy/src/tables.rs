@@ -31,6 +31,7 @@ pub struct Tables {
     pub(crate) services: Vec<u32>,
     pub(crate) service_views: Vec<Row>,
     pub(crate) rows: Vec<u64>,
+    pub(crate) pairs: Vec<u64>,
     pub(crate) rules: Vec<u32>,
     pub(crate) pool_addresses: Vec<u32>,
 }
@@ -62,6 +63,7 @@ impl Tables {
             image("SERVICES", &self.services),
             image("SERVICE_VIEWS", &self.service_views),
             image("ROWS", &self.rows),
+            image("PAIRS", &self.pairs),
             image("RULES", &self.rules),
             image("POOL_ADDRESSES", &self.pool_addresses),
         ]

@@ -5,6 +5,7 @@
 //! of leaves. A prefix costs what it changes, not the number of municipalities that it says nothing to.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
 use abi::limits::{VIEW_BLOCKS, VIEW_ROOTS};
 use abi::tables::{Row, VIEW_BLOCK, View};
@@ -12,6 +13,7 @@ use abi::tables::{Row, VIEW_BLOCK, View};
 use crate::checked::Policy;
 use crate::classes::{Classes, Sight, Tag};
 use crate::compile::{CapacityError, capacity};
+use crate::pairs::Pairs;
 use crate::pool::Pool;
 use crate::rulebook::{Place, Rulebooks, Use};
 
@@ -101,13 +103,44 @@ impl<'r, 'a> Views<'r, 'a> {
     /// There are more blocks, or more of them by municipality, than the tables hold.
     pub fn lay_out(self, policy: &Policy, classes: &mut Classes) -> Result<Layout, CapacityError> {
         classes.renumber(&self.order(classes));
+        let pairs = self.pairs(classes);
+        // Numbers may make blocks different that are alike without.
+        self.lay_out_with(policy, classes, pairs)
+            .or_else(|_| self.lay_out_with(policy, classes, Pairs::none(self.books)))
+    }
+
+    /// What pairs of sources and destinations satisfy.
+    fn pairs(&self, classes: &Classes) -> Pairs {
+        let mut pairs = Pairs::none(self.books);
+        for (at, first) in (0..self.books).step_by(LEAF).enumerate() {
+            let books = first..self.books.min(first + LEAF);
+            if !books.clone().any(|book| Pairs::would_help(self.rulebooks, book)) {
+                continue;
+            }
+            let mut seen = HashSet::new();
+            let leaves = classes.states.iter().map(|state| self.leaves(state.sight)[at]);
+            let leaves: Vec<_> = leaves.filter(|leaf| seen.insert(*leaf)).collect();
+            for book in books.filter(|book| Pairs::would_help(self.rulebooks, *book)) {
+                let views = leaves.iter().map(|&leaf| {
+                    let view = self.leaf(leaf)[book - first];
+                    let [a, b, c, d, _] = fields(&self.views, view);
+                    (view, [Row { base: a, own: b }, Row { base: c, own: d }])
+                });
+                pairs.add(self.rulebooks, book, views);
+            }
+        }
+        pairs
+    }
+
+    fn lay_out_with(&self, policy: &Policy, classes: &Classes, pairs: Pairs) -> Result<Layout, CapacityError> {
         let blocks = classes.states.len().div_ceil(BLOCK);
         capacity::fits("blocks of address classes times rulebooks", blocks * self.books, VIEW_ROOTS)?;
         let mut roots = vec![0; blocks * self.books];
         let mut pool = Pool::new("different views, in blocks of 64 classes", VIEW_BLOCKS * VIEW_BLOCK);
         let mut number = |book: usize, views: &[u32; BLOCK]| {
             let location = || policy.municipalities.get(book / 2).map(|it| it.location.clone());
-            let place = pool.intern(views).map_err(|error| CapacityError { location: location(), ..error })?;
+            let views = views.map(|view| u64::from(pairs.numbers(book, view)) << 32 | u64::from(view));
+            let place = pool.intern(&views).map_err(|error| CapacityError { location: location(), ..error })?;
             Ok(place / VIEW_BLOCK)
         };
         // By rulebook: the view that all of a block had last, and that block.
@@ -136,11 +169,17 @@ impl<'r, 'a> Views<'r, 'a> {
                 }
             }
         }
-        let entry = |view: &u32| {
-            let [a, b, c, d, flags] = fields(&self.views, *view);
-            View { source: Row { base: a, own: b }, destination: Row { base: c, own: d }, flags, reserved: 0 }
+        let entry = |&view: &u64| {
+            let [a, b, c, d, flags] = fields(&self.views, view as u32);
+            View {
+                source: Row { base: a, own: b },
+                destination: Row { base: c, own: d },
+                flags,
+                source_number: (view >> 32) as u16,
+                destination_number: (view >> 48) as u16,
+            }
         };
-        Ok(Layout { roots, views: pool.items.iter().map(entry).collect() })
+        Ok(Layout { roots, views: pool.items.iter().map(entry).collect(), pairs })
     }
 }
 
@@ -192,8 +231,9 @@ fn fields(views: &Pool<u32>, view: u32) -> [u32; FIELDS] {
     fields
 }
 
-/// `VIEW_ROOTS`, by rulebook and block of classes, and `VIEWS`.
+/// `VIEW_ROOTS`, by rulebook and block of classes, `VIEWS`, and the pairs that these have numbers for.
 pub(crate) struct Layout {
     pub roots: Vec<u32>,
     pub views: Vec<View>,
+    pub pairs: Pairs,
 }

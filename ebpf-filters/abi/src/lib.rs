@@ -13,6 +13,7 @@ pub mod flow;
 pub mod handover;
 pub mod limits;
 pub mod nat;
+pub mod pairs;
 pub mod ports;
 pub mod prefixes;
 pub mod tables;
@@ -22,7 +23,7 @@ pub use address::Address;
 pub use verdict::{Direction, Reason, Verdict};
 
 /// Changes whenever the layout or the meaning of anything in this crate changes.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// Marks a struct as plain bytes: `repr(C)`, no padding, every bit pattern valid.
 ///

@@ -32,6 +32,10 @@ pub const ROW_WORDS: u32 = 1 << 24;
 pub const ROW_SUMMARIES: u32 = 4;
 /// Rules of one rulebook, baseline included.
 pub const RULEBOOK_RULES: u32 = ROW_SUMMARIES * 64 * 64;
+/// Pairs of sources and destinations of one rulebook, beyond which it has rows only: 20 sections and 700 destinations.
+pub const RULEBOOK_PAIRS: u32 = 1 << 14;
+/// Words of all pairs of one generation: 256 rulebooks as large as they can be. Those after them have rows only.
+pub const PAIR_WORDS: u32 = 1 << 22;
 /// Rules of one generation, plus 1.
 pub const RULES: u32 = 1 << 21;
 /// First level of the IPv4 prefix table: one entry a /24.

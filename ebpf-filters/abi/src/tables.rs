@@ -47,6 +47,12 @@ plain!(Row, 8);
 /// In [`Row::own`].
 pub const ONE_RULE: u32 = 1 << 31;
 
+/// In [`Row::base`] of a service's row: before the record are the number of the destinations' base record, and
+/// [`Rulebook::summaries`] words with a bit for every word of 64 rules in which both records have a rule in common.
+/// [`Row::own`] is 0. Rules for any destination and rules for a service are often in the same words without being the
+/// same; where a destination's own rules are few, these words tell.
+pub const JOINED: u32 = 1 << 31;
+
 /// Address classes in one block of `VIEWS`. Entry of `VIEW_ROOTS`: number of a block. Index: `Municipality::views +
 /// class / VIEW_BLOCK`. Rulebooks to which a block of classes is the same share its block of views.
 pub const VIEW_BLOCK: u32 = 64;
@@ -62,8 +68,10 @@ pub struct View {
     pub destination: Row,
     /// Bits of [`view`].
     pub flags: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// The source among those that the rulebook tells apart; 0 where it has no pairs.
+    pub source_number: u16,
+    /// Likewise the destination.
+    pub destination_number: u16,
 }
 plain!(View, 24);
 
@@ -80,20 +88,25 @@ pub mod view {
 }
 
 /// The rules of one municipality in one direction, one bit each: the baseline, then its own. A rule matches where its bit
-/// is set in the source row, the destination row and the service row; the lowest such bit wins.
+/// is set in the source row, the destination row and the service row; the lowest such bit wins. Where there are few
+/// pairs of sources and destinations, [`crate::pairs`] says the same, and the rows are asked only where it says so.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rulebook {
-    /// Summary words of each record, at most [`crate::limits::ROW_SUMMARIES`]; 0: there are no rules.
-    pub summaries: u32,
     /// Index in `SERVICE_VIEWS` of service class 0; the entry is a [`Row`].
     pub service_views: u32,
     /// Rules of the baseline: the bits below this. Rule `bit + 1` is theirs.
     pub baseline: u32,
     /// Rule of the first bit after the baseline, as events carry it.
     pub own_rules: u32,
+    /// Index in `PAIRS` of the first source with the first destination; 0: there are none.
+    pub pairs: u32,
+    /// Destinations that are told apart in `PAIRS`.
+    pub destinations: u16,
+    /// Summary words of each record, at most [`crate::limits::ROW_SUMMARIES`]; 0: there are no rules.
+    pub summaries: u8,
     /// [`action`] when no rule matches: `ALLOW` or `DENY`.
-    pub default_action: u32,
+    pub default_action: u8,
 }
 plain!(Rulebook, 20);
 

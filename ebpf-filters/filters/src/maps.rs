@@ -79,6 +79,9 @@ pub static SERVICE_VIEWS: Array<Row, { halves(limits::SERVICE_VIEWS) }, MMAP> = 
 /// Records of the rows of all rulebooks; the loader sets the size with `ROWS_PER_HALF`.
 #[btf_map]
 pub static ROWS: Array<u64, { halves(limits::ROW_WORDS) }, MMAP> = Array::new();
+/// Pairs of sources and destinations, by rulebook; the loader sets the size with `PAIRS_PER_HALF`.
+#[btf_map]
+pub static PAIRS: Array<u64, { halves(limits::PAIR_WORDS) }, MMAP> = Array::new();
 /// What each rule says, by rule number.
 #[btf_map]
 pub static RULES: Array<Pair, { paired_halves(limits::RULES / tables::RULES_A_WORD) }, MMAP> = Array::new();
@@ -156,6 +159,9 @@ pub static SERVICE_VIEWS_PER_HALF: Global<u32> = Global::new(limits::SERVICE_VIE
 /// Words in one half of `ROWS`.
 #[unsafe(no_mangle)]
 pub static ROWS_PER_HALF: Global<u32> = Global::new(limits::ROW_WORDS);
+/// Words in one half of `PAIRS`.
+#[unsafe(no_mangle)]
+pub static PAIRS_PER_HALF: Global<u32> = Global::new(limits::PAIR_WORDS);
 /// Buckets of `FLOWS`, a power of two, minus 1.
 #[unsafe(no_mangle)]
 pub static FLOW_MASK: Global<u32> = Global::new(limits::FLOW_BUCKETS - 1);

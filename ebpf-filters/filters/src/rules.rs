@@ -3,11 +3,14 @@
 //! A rule is one bit in a row for the source's class, one for the destination's and one for the service's; the lowest bit
 //! set in all three is the first match. Summaries of the rows say which words can have one, so the cost does not grow
 //! with the number of rules, prefixes or ports, but with the words in which all three have bits and none in common.
+//!
+//! Where a rulebook tells few sources and destinations apart, each pair of them has its candidates in a list, and the
+//! rows are for the pairs that have too many.
 
 use abi::flow::Flow;
 use abi::limits::ROW_SUMMARIES;
-use abi::tables::{ONE_RULE, Row, Rulebook, action, service_index};
-use abi::{Direction, Reason, Verdict};
+use abi::tables::{JOINED, ONE_RULE, Row, Rulebook, View, action, service_index};
+use abi::{Direction, Reason, Verdict, pairs};
 
 use crate::decision::{Decision, Stage, need};
 use crate::maps::{ROWS, ROWS_PER_HALF};
@@ -90,16 +93,26 @@ fn first_match(question: &Question) -> Stage<Ruling> {
     let ingress = question.direction == Direction::Ingress as u32;
     let book = if ingress { &municipality.rulebooks[1] } else { &municipality.rulebooks[0] };
     let views = if ingress { municipality.views[1] } else { municipality.views[0] };
-    let mut search = search(question, views, book)?;
-    let mut found = NOTHING;
-    for at in 0..ROW_SUMMARIES {
-        if at >= book.summaries || found != NOTHING {
-            break;
+    let source = tables::view(half, views, question.source_class)?;
+    let destination = tables::view(half, views, question.destination_class)?;
+    let mut found = ROWS_TELL;
+    if book.pairs != 0 {
+        let pair = (source.source_number as u32).wrapping_mul(book.destinations as u32);
+        let pair = pair.wrapping_add(book.pairs).wrapping_add(destination.destination_number as u32);
+        found = match_pair(half, pair, question.service);
+    }
+    if found == ROWS_TELL {
+        found = NOTHING;
+        let mut search = search(question, source, destination, book)?;
+        for at in 0..ROW_SUMMARIES {
+            if at >= book.summaries as u32 || found != NOTHING {
+                break;
+            }
+            found = match_summary(&mut search, at);
         }
-        found = match_summary(&mut search, at);
     }
     if found == NOTHING {
-        let allow = book.default_action == action::ALLOW;
+        let allow = book.default_action as u32 == action::ALLOW;
         let (verdict, reason) =
             if allow { (Verdict::Forward, Reason::DefaultAllow) } else { (Verdict::Drop, Reason::DefaultDeny) };
         return Stage::Continue(Ruling { decision: Decision::new(verdict, reason), rule: 0 });
@@ -119,6 +132,34 @@ fn first_match(question: &Question) -> Stage<Ruling> {
 
 /// No rule: no row has this bit.
 const NOTHING: u32 = u32::MAX;
+/// The pair has too many rules for a list.
+const ROWS_TELL: u32 = u32::MAX - 1;
+
+/// The first rule among a pair's candidates, [`NOTHING`] or [`ROWS_TELL`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn match_pair(half: u32, pair: u32, service: u32) -> u32 {
+    let entry = tables::pair(half, pair);
+    let (mut candidate, mut left) = match pairs::kind_of(entry) {
+        pairs::kind::NONE => return NOTHING,
+        pairs::kind::ONE => (entry, 1),
+        pairs::kind::LIST => (tables::pair(half, pairs::begins(entry)), pairs::count(entry)),
+        _ => return ROWS_TELL,
+    };
+    let mut at = pairs::begins(entry);
+    for _ in 0..pairs::CANDIDATES {
+        if pairs::admits(candidate, service) {
+            return pairs::rule(candidate);
+        }
+        left = left.wrapping_sub(1);
+        if left == 0 {
+            break;
+        }
+        at = at.wrapping_add(1);
+        candidate = tables::pair(half, at);
+    }
+    NOTHING
+}
 
 /// What is looked for in the rows of source, destination and service, in this order.
 #[repr(C)]
@@ -127,20 +168,31 @@ struct Search {
     half: u32,
     /// The summary word in hand.
     at: u32,
+    /// Where the summary words begin that service and destinations in general have in common; 0: nowhere.
+    joined: u32,
     rows: [Row; 3],
     /// Where the words of the summary word in hand begin in each record.
     words: [Row; 3],
 }
 
 #[inline(always)]
-fn search(question: &Question, views: u32, book: &Rulebook) -> Stage<Search> {
-    let source = tables::view(question.half, views, question.source_class)?.source;
-    let destination = tables::view(question.half, views, question.destination_class)?.destination;
-    let service = tables::service_row(question.half, book.service_views, question.service)?;
+fn search(question: &Question, source: &View, destination: &View, book: &Rulebook) -> Stage<Search> {
+    let (source, destination) = (source.source, destination.destination);
+    let Row { base, own } = tables::service_row(question.half, book.service_views, question.service)?;
+    let service = Row { base: base & !JOINED, own };
     let half = question.half.wrapping_mul(ROWS_PER_HALF.load());
+    let mut joined = 0;
+    if base & JOINED != 0 {
+        let begins = service.base.wrapping_sub(book.summaries as u32);
+        // Its words are about one record: another may have more.
+        if word_of(half, begins.wrapping_sub(1)) == destination.base as u64 {
+            joined = begins;
+        }
+    }
     Stage::Continue(Search {
         half,
         at: 0,
+        joined,
         rows: [source, destination, service],
         words: [first_words(source, book), first_words(destination, book), first_words(service, book)],
     })
@@ -148,7 +200,8 @@ fn search(question: &Question, views: u32, book: &Rulebook) -> Stage<Search> {
 
 #[inline(always)]
 fn first_words(row: Row, book: &Rulebook) -> Row {
-    Row { base: row.base.wrapping_add(book.summaries), own: row.own.wrapping_add(book.summaries) }
+    let summaries = book.summaries as u32;
+    Row { base: row.base.wrapping_add(summaries), own: row.own.wrapping_add(summaries) }
 }
 
 /// The first rule among those of a summary word, or [`NOTHING`]. Summary words are asked for in order.
@@ -157,7 +210,11 @@ fn first_words(row: Row, book: &Rulebook) -> Row {
 extern "C" fn match_summary(search: *mut Search, at: u32) -> u32 {
     subprogram(search, NOTHING, |search| {
         search.at = at;
-        let mut words = summary(search, 0) & summary(search, 1) & summary(search, 2);
+        let mut words = summary(search, 0) & summary(search, 2);
+        words &= match search.joined {
+            0 => summary(search, 1),
+            joined => own_summary(search, 1) | record_word(search, joined.wrapping_add(at)),
+        };
         let (mut word, mut bits) = (0, 0);
         for _ in 0..64 {
             if words == 0 {
@@ -253,7 +310,13 @@ fn own_summary(search: &Search, row: usize) -> u64 {
 /// A word of `ROWS`; empty beyond its end.
 #[inline(always)]
 fn record_word(search: &Search, index: u32) -> u64 {
-    ROWS.get(search.half.wrapping_add(index)).copied().unwrap_or(0)
+    word_of(search.half, index)
+}
+
+/// Likewise, given where the half begins.
+#[inline(always)]
+fn word_of(half: u32, index: u32) -> u64 {
+    ROWS.get(half.wrapping_add(index)).copied().unwrap_or(0)
 }
 
 /// How many bits are below the only one set: BPF has no instruction for it, and the compiler's own way is a table.

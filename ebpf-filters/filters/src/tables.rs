@@ -3,13 +3,13 @@
 use abi::limits;
 use abi::prefixes::{POINTER, Record, kind, kind_of, number_of, v4_root_index, v6_root_index};
 use abi::tables::{Class, Municipality, RULES_A_WORD, Row, VIEW_BLOCK, View};
-use abi::{Address, prefixes, tables};
+use abi::{Address, pairs, prefixes, tables};
 
 use crate::decision::{Stage, need};
 use crate::maps::{
-    CLASSES, CLASSES_PER_HALF, INNER_VLANS, MUNICIPALITIES, NODES, NODES_PER_HALF, POOL_ADDRESSES, RECORDS,
-    RECORDS_PER_HALF, RULES, SERVICE_VIEWS, SERVICE_VIEWS_PER_HALF, SERVICES, V4_ROOT, V6_ROOT, VIEW_ROOTS,
-    VIEW_ROOTS_PER_HALF, VIEWS, VIEWS_PER_HALF, VLANS, word,
+    CLASSES, CLASSES_PER_HALF, INNER_VLANS, MUNICIPALITIES, NODES, NODES_PER_HALF, PAIRS, PAIRS_PER_HALF,
+    POOL_ADDRESSES, RECORDS, RECORDS_PER_HALF, RULES, SERVICE_VIEWS, SERVICE_VIEWS_PER_HALF, SERVICES, V4_ROOT,
+    V6_ROOT, VIEW_ROOTS, VIEW_ROOTS_PER_HALF, VIEWS, VIEWS_PER_HALF, VLANS, word,
 };
 
 /// The class of an address: the prefix tables' answer, by at most two steps for IPv4.
@@ -99,6 +99,13 @@ pub fn service_row(half: u32, views: u32, service: u32) -> Stage<Row> {
     let class = word(&SERVICES, half, tables::SERVICES, service);
     let index = half.wrapping_mul(SERVICE_VIEWS_PER_HALF.load()).wrapping_add(views).wrapping_add(class);
     need(SERVICE_VIEWS.get(index)).map_continue(|row| *row)
+}
+
+/// An entry of `PAIRS`; beyond its end, that the rows tell.
+#[inline(always)]
+pub fn pair(half: u32, index: u32) -> u64 {
+    let index = half.wrapping_mul(PAIRS_PER_HALF.load()).wrapping_add(index);
+    PAIRS.get(index).copied().unwrap_or(pairs::ROWS)
 }
 
 /// What a rule says.

@@ -2,8 +2,8 @@
 //! the loader makes them as large as somebody needs them.
 //!
 //! At their largest, both halves: `V4_ROOT` 128 MiB, `RECORDS` 192 MiB and `NODES` 128 MiB for prefixes; `ROWS` 256 MiB,
-//! `SERVICE_VIEWS` 128 MiB, `VIEWS` 96 MiB, `VIEW_ROOTS` 64 MiB and `CLASSES` 16 MiB for rules. With the flow table's
-//! 128 MiB and 25 MiB of all others, a gateway takes about 1.15 GiB.
+//! `SERVICE_VIEWS` 128 MiB, `VIEWS` 96 MiB, `VIEW_ROOTS` and `PAIRS` 64 MiB each and `CLASSES` 16 MiB for rules. With the flow table's
+//! 128 MiB and 25 MiB of all others, a gateway takes about 1.2 GiB.
 
 use abi::limits;
 use abi::tables::VIEW_BLOCK;
@@ -27,7 +27,7 @@ pub(crate) struct Table {
 }
 
 /// Every table whose room the loader chooses.
-pub(crate) const TABLES: [Table; 7] = [
+pub(crate) const TABLES: [Table; 8] = [
     table("NODES", "NODES_PER_HALF", limits::NODES, 1 << 12, [4 * limits::NODE_ENTRIES, 8]),
     table("RECORDS", "RECORDS_PER_HALF", limits::RECORDS, 1 << 14, [64, 64]),
     table("CLASSES", "CLASSES_PER_HALF", limits::CLASSES, 1 << 12, [8, 8]),
@@ -35,6 +35,7 @@ pub(crate) const TABLES: [Table; 7] = [
     table("VIEWS", "VIEWS_PER_HALF", limits::VIEW_BLOCKS * VIEW_BLOCK, 1 << 14, [24, 24]),
     table("SERVICE_VIEWS", "SERVICE_VIEWS_PER_HALF", limits::SERVICE_VIEWS, 1 << 14, [8, 8]),
     table("ROWS", "ROWS_PER_HALF", limits::ROW_WORDS, 1 << 16, [8, 8]),
+    table("PAIRS", "PAIRS_PER_HALF", limits::PAIR_WORDS, 1 << 14, [8, 8]),
 ];
 
 const fn table(map: &'static str, global: &'static str, largest: u32, small: u32, bytes: [u32; 2]) -> Table {

@@ -14,7 +14,7 @@ use crate::load::{self, Mappable};
 use crate::mmap::{Mapping, wait_for_packets_in_flight};
 
 /// Maps that hold a policy, in two halves each.
-pub const POLICY_MAPS: [&str; 16] = [
+pub const POLICY_MAPS: [&str; 17] = [
     "V4_ROOT",
     "V6_ROOT",
     "NODES",
@@ -29,6 +29,7 @@ pub const POLICY_MAPS: [&str; 16] = [
     "SERVICES",
     "SERVICE_VIEWS",
     "ROWS",
+    "PAIRS",
     "RULES",
     "POOL_ADDRESSES",
 ];

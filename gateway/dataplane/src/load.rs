@@ -56,7 +56,7 @@ pub fn load(globals: &Globals, pins: Option<&Path>) -> Result<Ebpf, Error> {
 }
 
 /// Every map of the object.
-pub const MAPS: [&str; 30] = [
+pub const MAPS: [&str; 31] = [
     "ATTACHMENTS",
     "CLASSES",
     "CONTROL",
@@ -71,6 +71,7 @@ pub const MAPS: [&str; 30] = [
     "JUDGEMENT",
     "MUNICIPALITIES",
     "NODES",
+    "PAIRS",
     "POOL_ADDRESSES",
     "PORTS",
     "RECORDS",

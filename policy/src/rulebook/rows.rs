@@ -4,7 +4,7 @@
 //! that adds more than [`FEW`] words gets a record of its own, for classes within it to share.
 
 use abi::limits::{ROW_SUMMARIES, ROW_WORDS, RULEBOOK_RULES};
-use abi::tables::{ONE_RULE, Row};
+use abi::tables::{JOINED, ONE_RULE, Row};
 
 use crate::compile::CapacityError;
 use crate::pool::Pool;
@@ -59,6 +59,19 @@ impl Rows {
         self.records.items
     }
 
+    /// All bits of a row.
+    pub fn words(&self, summaries: usize, Row { base, own }: Row) -> Vec<u64> {
+        let mut words = vec![0; summaries * 64];
+        self.read(summaries, base, &mut words);
+        if own & ONE_RULE == 0 {
+            self.read(summaries, own, &mut words);
+        } else {
+            let bit = own & !ONE_RULE;
+            words[bit as usize / 64] |= 1 << (bit % 64);
+        }
+        words
+    }
+
     /// Sets the bits of a record.
     fn read(&self, summaries: usize, record: u32, bits: &mut [u64]) {
         let record = &self.records.items[record as usize..];
@@ -73,6 +86,33 @@ impl Rows {
     /// The row with these bits and no others.
     pub fn base(&mut self, summaries: usize, bits: &Bits) -> Result<Row, CapacityError> {
         Ok(Row { base: self.write(summaries, &bits.words[..summaries * 64])?, own: 0 })
+    }
+
+    /// The row with these bits beside those of a shared record. If it gets a record of its own, what that has in common
+    /// with `other` stands before it.
+    pub fn beside_joined(
+        &mut self,
+        summaries: usize,
+        base: u32,
+        bits: &Bits,
+        other: u32,
+    ) -> Result<Row, CapacityError> {
+        let words = &bits.words[..summaries * 64];
+        if words.iter().filter(|word| **word != 0).count() <= FEW {
+            return self.beside(summaries, base, bits);
+        }
+        let mut all = words.to_vec();
+        self.read(summaries, base, &mut all);
+        let mut both = vec![0; summaries * 64];
+        self.read(summaries, other, &mut both);
+        both.iter_mut().zip(&all).for_each(|(both, word)| *both &= word);
+        self.record.clear();
+        self.record.push(other.into());
+        self.record.extend(summary(&both));
+        self.record.extend(summary(&all));
+        self.record.extend(all.iter().filter(|word| **word != 0));
+        let begins = self.records.intern_aligned(&self.record, LINE)?;
+        Ok(Row { base: JOINED | (begins + 1 + summaries as u32), own: 0 })
     }
 
     /// The row with these bits beside those of a shared record.
@@ -118,15 +158,16 @@ impl Rows {
     /// Where the record of these words is. It lies in as few cache lines as it can.
     fn write(&mut self, summaries: usize, words: &[u64]) -> Result<u32, CapacityError> {
         self.record.clear();
-        self.record.extend(
-            words.chunks(64).map(|words| {
-                words.iter().zip(0..).fold(0, |summary, (&word, at)| summary | u64::from(word != 0) << at)
-            }),
-        );
+        self.record.extend(summary(words));
         debug_assert_eq!(self.record.len(), summaries);
         self.record.extend(words.iter().filter(|word| **word != 0));
         self.records.intern_aligned(&self.record, self.record.len().next_power_of_two().min(LINE))
     }
+}
+
+/// A bit for each word that is not empty.
+fn summary(words: &[u64]) -> impl Iterator<Item = u64> {
+    words.chunks(64).map(|words| words.iter().zip(0..).fold(0, |all, (&word, at)| all | u64::from(word != 0) << at))
 }
 
 #[cfg(test)]
@@ -134,14 +175,7 @@ mod tests {
     use super::*;
 
     fn bits(rows: &Rows, summaries: usize, row: Row) -> Vec<u32> {
-        let mut words = vec![0; summaries * 64];
-        rows.read(summaries, row.base, &mut words);
-        if row.own & ONE_RULE != 0 {
-            let bit = row.own & !ONE_RULE;
-            words[bit as usize / 64] |= 1 << (bit % 64);
-        } else {
-            rows.read(summaries, row.own, &mut words);
-        }
+        let words = rows.words(summaries, row);
         (0..summaries as u32 * 4_096).filter(|bit| words[*bit as usize / 64] >> (bit % 64) & 1 == 1).collect()
     }
 
@@ -173,6 +207,28 @@ mod tests {
             expected.sort_unstable();
             expected.dedup();
             assert_eq!(bits(&rows, summaries, all), expected);
+        }
+    }
+
+    #[test]
+    fn a_long_record_tells_before_it_what_it_has_in_common() {
+        for summaries in 1..=4 {
+            let mut rows = Rows::new().expect("room");
+            let last = summaries as u32 * 4_096 - 1;
+            let other = rows.base(summaries, &set((0..last).step_by(64))).expect("room").base;
+            let few = rows.beside_joined(summaries, 0, &set([1, 64, last]), other).expect("room");
+            assert_eq!(few.base & JOINED, 0);
+            let mut many = set((1..last).step_by(64));
+            [0, 640, last - 63].into_iter().for_each(|bit| many.set(bit));
+            let Row { base, own } = rows.beside_joined(summaries, 0, &many, other).expect("room");
+            assert_eq!((base & JOINED, own), (JOINED, 0));
+            let begins = (base & !JOINED) as usize - summaries;
+            assert_eq!(rows.records.items[begins - 1], u64::from(other));
+            let words = &rows.records.items[begins..][..summaries];
+            let common: Vec<_> = (0..summaries * 64).filter(|word| words[word / 64] >> (word % 64) & 1 == 1).collect();
+            assert_eq!(common, [0, 10, summaries * 64 - 1]);
+            let found = bits(&rows, summaries, Row { base: base & !JOINED, own });
+            assert_eq!(found.len(), summaries * 64 + 3);
         }
     }
 

@@ -4,8 +4,11 @@ use std::net::IpAddr;
 
 use abi::Direction;
 use abi::limits::NODE_ENTRIES;
+use abi::pairs;
 use abi::prefixes::{self, POINTER, kind, kind_of, number_of, v4_root_index, v6_root_index};
-use abi::tables::{Class, Municipality, ONE_RULE, QINQ, RULES_A_WORD, Row, Rulebook, VIEW_BLOCK, View, service_index};
+use abi::tables::{
+    Class, JOINED, Municipality, ONE_RULE, QINQ, RULES_A_WORD, Row, Rulebook, VIEW_BLOCK, View, service_index,
+};
 
 use super::Tables;
 use crate::classes::left_aligned;
@@ -68,17 +71,43 @@ impl Tables {
         destination_port: u16,
     ) -> Option<Match> {
         let book: &Rulebook = &self.municipality(municipality).rulebooks[direction as usize];
-        let service = self.services[service_index(protocol, destination_port) as usize];
-        let rows = [
-            self.view(municipality, direction, source).source,
-            self.view(municipality, direction, destination).destination,
-            self.service_views[(book.service_views + service) as usize],
-        ];
-        let summaries = book.summaries as usize;
+        let service = service_index(protocol, destination_port);
+        let source = self.view(municipality, direction, source);
+        let destination = self.view(municipality, direction, destination);
+        if let Some(candidates) = self.candidates(book, source, destination) {
+            let first = candidates.iter().find(|&&candidate| pairs::admits(candidate, service));
+            return first.map(|&candidate| self.rule(book, pairs::rule(candidate)));
+        }
+        let service = self.services[service as usize];
+        let rows =
+            [source.source, destination.destination, self.service_views[(book.service_views + service) as usize]];
+        let summaries = usize::from(book.summaries);
+        let joined = self.joined(summaries, rows[2], rows[1]);
         (0..summaries * 64).find_map(|word| {
+            let is_told = joined.is_none_or(|joined| joined[word / 64] >> (word % 64) & 1 == 1);
+            if !is_told && self.own_word(summaries, rows[1], word) == 0 {
+                return None;
+            }
             let matches = rows.iter().fold(u64::MAX, |all, &row| all & self.row_word(summaries, row, word));
             (matches != 0).then(|| self.rule(book, word as u32 * 64 + matches.trailing_zeros()))
         })
+    }
+
+    /// The candidates of a pair; none: the rows tell.
+    fn candidates(&self, book: &Rulebook, source: View, destination: View) -> Option<&[u64]> {
+        if book.pairs == 0 {
+            return None;
+        }
+        let pair = u32::from(source.source_number) * u32::from(book.destinations);
+        let at = (book.pairs + pair) as usize + usize::from(destination.destination_number);
+        let entry = self.pairs[at];
+        let begins = pairs::begins(entry) as usize;
+        match pairs::kind_of(entry) {
+            pairs::kind::NONE => Some(&[]),
+            pairs::kind::ONE => Some(&self.pairs[at..=at]),
+            pairs::kind::LIST => Some(&self.pairs[begins..][..pairs::count(entry) as usize]),
+            _ => None,
+        }
     }
 
     fn rule(&self, book: &Rulebook, bit: u32) -> Match {
@@ -88,13 +117,23 @@ impl Tables {
         Match { rule, action, baseline: own.is_none() }
     }
 
+    /// The summary words that a service's row and the base record of a destination's have in common, where it has them.
+    fn joined(&self, summaries: usize, service: Row, destination: Row) -> Option<&[u64]> {
+        let begins = ((service.base & !JOINED) as usize).checked_sub(summaries)?;
+        let is_about = service.base & JOINED != 0 && self.rows[begins - 1] == u64::from(destination.base);
+        is_about.then(|| &self.rows[begins..begins + summaries])
+    }
+
     fn row_word(&self, summaries: usize, row: Row, word: usize) -> u64 {
-        let own = match row.own & !ONE_RULE {
+        self.own_word(summaries, row, word) | self.record_word(summaries, row.base & !JOINED, word)
+    }
+
+    fn own_word(&self, summaries: usize, row: Row, word: usize) -> u64 {
+        match row.own & !ONE_RULE {
             rule if rule == row.own => self.record_word(summaries, row.own, word),
             rule if rule as usize / 64 == word => 1 << (rule % 64),
             _ => 0,
-        };
-        own | self.record_word(summaries, row.base, word)
+        }
     }
 
     /// A word of a record, by way of its summaries.
