@@ -9,8 +9,9 @@ use std::cmp::Reverse;
 use abi::limits::{VIEW_BLOCKS, VIEW_ROOTS};
 use abi::tables::{Row, VIEW_BLOCK, View};
 
+use crate::blocked::Numbered;
 use crate::checked::Policy;
-use crate::classes::{Classes, Sight, Tag};
+use crate::classes::{Sight, State, Tag};
 use crate::compile::{CapacityError, capacity};
 use crate::pool::Pool;
 use crate::rulebook::{Place, Rulebooks, Use};
@@ -82,25 +83,29 @@ impl<'r, 'a> Views<'r, 'a> {
     }
 
     /// Classes in an order in which neighbours are alike to most municipalities: those that concern several first, then
-    /// by municipality. Class 0 stays.
-    fn order(&self, classes: &Classes) -> Vec<u32> {
+    /// by municipality, then by what is true for everyone: where a class lies, and so a feed's lines, means nothing. Class
+    /// 0 stays.
+    pub fn order(&self, classes: &Numbered) -> Vec<u32> {
         let sight = |class: u32| classes.states[class as usize].sight;
         let mut order: Vec<(Reverse<usize>, u32)> =
             (1..classes.states.len() as u32).map(|class| (Reverse(self.concerned(sight(class))), class)).collect();
+        let everyone = |class: u32| {
+            let State { blocked, owner, flags, .. } = classes.states[class as usize];
+            (blocked, owner, flags)
+        };
         order.sort_unstable_by(|&(one, a), &(other, b)| {
             let different = self.leaves(sight(a)).iter().zip(self.leaves(sight(b))).find(|(a, b)| a != b);
             let views = different.map(|(&a, &b)| self.leaf(a).cmp(self.leaf(b)));
-            one.cmp(&other).then(views.unwrap_or(std::cmp::Ordering::Equal)).then(a.cmp(&b))
+            one.cmp(&other).then(views.unwrap_or(std::cmp::Ordering::Equal)).then_with(|| everyone(a).cmp(&everyone(b)))
         });
         std::iter::once(0).chain(order.into_iter().map(|(_, class)| class)).collect()
     }
 
-    /// Lays out both tables, and renumbers the classes so that few blocks are different.
+    /// Lays out both tables, for classes in their [order](Self::order), in which few blocks are different.
     ///
     /// # Errors
     /// There are more blocks, or more of them by municipality, than the tables hold.
-    pub fn lay_out(self, policy: &Policy, classes: &mut Classes) -> Result<Layout, CapacityError> {
-        classes.renumber(&self.order(classes));
+    pub fn lay_out(self, policy: &Policy, classes: &Numbered) -> Result<Layout, CapacityError> {
         let blocks = classes.states.len().div_ceil(BLOCK);
         capacity::fits("blocks of address classes times rulebooks", blocks * self.books, VIEW_ROOTS)?;
         let mut roots = vec![0; blocks * self.books];
@@ -152,7 +157,7 @@ impl Sight for Views<'_, '_> {
             match *tag {
                 Tag::List(list) => self.uses.extend_from_slice(self.rulebooks.prefix_uses(list)),
                 Tag::View(..) => flagged = true,
-                Tag::Owner(_) | Tag::Blocked(_) | Tag::Essential => {}
+                Tag::Owner(_) | Tag::Essential => {}
             }
         }
         if self.uses.is_empty() && !flagged {
