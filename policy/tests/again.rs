@@ -150,8 +150,5 @@ fn a_check_that_builds_on_another_finds_the_same() {
             }
         }
     }
-    assert!(
-        quick > 40 && whole > 20 && refused > 4 && shared > 10,
-        "of all: {quick}, {whole}, {refused}, {shared}"
-    );
+    assert!(quick > 40 && whole > 20 && refused > 4 && shared > 10, "of all: {quick}, {whole}, {refused}, {shared}");
 }
