@@ -61,8 +61,12 @@ pub fn compiled(size: Size) -> Fit<(Policy, CompiledPolicy)> {
 
 /// The policy that a text means; otherwise its first error.
 pub fn checked(source: &Source) -> Fit<Policy> {
-    let checked = policy::check(source);
-    checked.policy.ok_or_else(|| {
+    policy_of(&policy::check(source)).cloned()
+}
+
+/// Likewise, of a text that has been checked.
+pub fn policy_of(checked: &policy::Checked) -> Fit<&Policy> {
+    checked.policy.as_ref().ok_or_else(|| {
         let errors = checked.diagnostics.iter().filter(|one| one.severity == policy::Severity::Error);
         errors.map(|one| format!("does not fit: {}", one.message)).next().unwrap_or_else(|| "no policy".to_owned())
     })

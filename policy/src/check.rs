@@ -2,6 +2,7 @@
 //! suspicious said at once. Pure. What needs the tables to judge (classes, views, nodes) is `compile`'s to refuse.
 
 mod across;
+mod again;
 mod attachments;
 mod capacity;
 mod lists;
@@ -10,6 +11,8 @@ pub(crate) mod ranges;
 mod rules;
 mod sets;
 mod unreachable;
+
+pub use again::{Basis, Feeds};
 
 use crate::checked::{Policy, Set};
 use crate::diagnostic::{Diagnostic, Problem, Report, Span, did_you_mean};
@@ -27,6 +30,8 @@ pub struct Checked {
     pub policy: Option<Policy>,
     /// Everything that is wrong or suspicious, by file and place.
     pub diagnostics: Vec<Diagnostic>,
+    /// What a check of the same files with other feeds need not ask again; see [`Basis`].
+    pub feeds: Feeds,
 }
 
 /// Checks a policy directory.
@@ -56,9 +61,10 @@ pub fn check(source: &Source) -> Checked {
         nobody(&raw, &mut report);
     }
 
+    let feeds = sets.feeds(&raw);
     let policy =
         (report.errors() == 0).then(|| assemble(&raw, sets, block, essential, &baseline, &towns, &report)).flatten();
-    Checked { policy, diagnostics: report.finish() }
+    Checked { policy, diagnostics: report.finish(), feeds }
 }
 
 /// None only if a part is missing without an error having been reported, which would be a fault of this module.
@@ -83,7 +89,7 @@ fn assemble(
         baseline: baseline.iter().map(|rule| rule.finish(report)).collect::<Option<Vec<_>>>()?,
         block,
         essential,
-        municipalities,
+        municipalities: municipalities.into(),
         sets: sets
             .into_resolved()
             .map(|(name, set)| (name, Set { location: report.location(set.span), prefixes: set.list.prefixes() }))

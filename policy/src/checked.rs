@@ -1,6 +1,7 @@
 //! The checked policy: every name resolved, every prefix parsed, every location kept. Only [`crate::check`] makes one.
 
 mod addresses;
+mod municipalities;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,6 +10,7 @@ use abi::Direction;
 use ipnet::IpNet;
 
 pub use addresses::{Addresses, Prefixes};
+pub use municipalities::Municipalities;
 
 use crate::source::Location;
 
@@ -32,7 +34,7 @@ pub struct Policy {
     /// The prefecture's rules, before any municipality's.
     pub baseline: Vec<Rule>,
     /// Sorted by id.
-    pub municipalities: Vec<Municipality>,
+    pub municipalities: Municipalities,
 }
 
 /// A named set of prefixes.

@@ -2,7 +2,8 @@
 //!
 //! Prefixes are nested or disjoint, so they form a tree. One sweep in ascending order walks it: what holds inside a
 //! prefix is what holds around it and what the prefix adds. Such states are interned, so the cost is that of sorting
-//! the prefixes, whatever their number of members. What municipalities make of an address is [`Sight`]'s to know.
+//! the prefixes, whatever their number of members. What municipalities make of an address is [`Sight`]'s to know; block
+//! sets are laid over the result by [`crate::blocked`].
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -20,8 +21,6 @@ use crate::prefix_table::Run;
 pub(crate) enum Tag {
     /// Of the municipality with this number. The most specific prefix decides, several there mean nobody.
     Owner(u16),
-    /// In the block set of this rank; the lowest decides.
-    Blocked(u16),
     /// On the essential-services list.
     Essential,
     /// One municipality (by position) sees it with these bits of [`abi::tables::view`].
@@ -85,7 +84,7 @@ pub(crate) trait Sight {
 /// What is true of all addresses of a class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct State {
-    /// Rank of the first block set.
+    /// Rank of the first block set, which [`crate::blocked`] knows.
     pub blocked: Option<u16>,
     /// Number of the municipality it is for; 0: none or several.
     pub owner: u16,
@@ -105,7 +104,6 @@ impl State {
                     self.owner = if owners.is_none_or(|owner| owner == number) { number } else { 0 };
                     owners = Some(self.owner);
                 }
-                Tag::Blocked(rank) => self.blocked = Some(self.blocked.map_or(rank, |other| other.min(rank))),
                 Tag::Essential => self.flags |= class::ESSENTIAL,
                 Tag::View(..) | Tag::List(_) => {}
             }
@@ -127,19 +125,6 @@ pub(crate) struct Classes {
     pub last_lists: Vec<Option<u32>>,
 }
 
-impl Classes {
-    /// Gives every class the number of its place in `order`, which begins with class 0.
-    pub fn renumber(&mut self, order: &[u32]) {
-        let mut numbers = vec![0; order.len()];
-        for (new, &old) in (0..).zip(order) {
-            numbers[old as usize] = new;
-        }
-        self.v4.iter_mut().chain(&mut self.v6).for_each(|run| run.class = numbers[run.class as usize]);
-        self.states = order.iter().map(|&old| self.states[old as usize]).collect();
-        self.last_lists = order.iter().map(|&old| self.last_lists[old as usize]).collect();
-    }
-}
-
 /// Sorts out who is in what.
 ///
 /// # Errors
@@ -154,7 +139,7 @@ pub(crate) fn classes(marks: Marks, sight: &mut impl Sight) -> Result<Classes, C
 }
 
 fn sweep(mut marks: Vec<Mark>, interner: &mut Interner<'_, impl Sight>) -> Result<Vec<Run>, CapacityError> {
-    // A stable sort: sets arrive sorted, and it makes use of that.
+    // A stable sort: lists arrive sorted, and it makes use of that.
     marks.sort();
     let mut painter = Painter { at: Some(0), runs: Vec::new() };
     // The prefixes around the present place, outermost first: last address and state.
@@ -337,20 +322,6 @@ mod tests {
             assert_eq!((state.owner, state.flags), (owner, flags), "{address}");
             assert_eq!(sight.0[state.sight as usize], [Tag::List(7)], "{address}");
         }
-    }
-
-    #[test]
-    fn the_first_block_set_names_the_drop_and_neighbours_merge() {
-        let mut marks = Marks::default();
-        marks.add(Tag::Blocked(1), &nets(&["192.0.2.0/25", "192.0.2.128/25"]));
-        marks.add(Tag::Blocked(0), &nets(&["192.0.2.64/26"]));
-        let (classes, _) = classes(marks);
-        assert_eq!(state_of(&classes, "192.0.2.63").blocked, Some(1));
-        assert_eq!(state_of(&classes, "192.0.2.64").blocked, Some(0));
-        assert_eq!(state_of(&classes, "192.0.2.128").blocked, Some(1));
-        assert_eq!(state_of(&classes, "192.0.3.0").blocked, None);
-        assert_eq!(classes.v4.len(), 3);
-        assert_eq!(classes.states.len(), 3);
     }
 
     #[test]

@@ -1,36 +1,41 @@
 //! Turns a checked policy into table images. Pure: no IO, no clock. Installing them is `dataplane::install`.
 //!
 //! ```text
-//! prefixes and what they say ─► classes ─► prefix tables (V4_ROOT, V6_ROOT, NODES, RECORDS)
+//! prefixes and what they say, block sets over them ─► classes ─► prefix tables (V4_ROOT, V6_ROOT, NODES, RECORDS)
 //! rules ─► rulebooks ─► ROWS ◄─ classes, services ─► VIEW_ROOTS, VIEWS, SERVICE_VIEWS, PAIRS
 //! attachments ─► VLANS, INNER_VLANS
 //! ```
-//! The same policy and the same numbering always make the same bytes.
+//! The same policy and the same numbering always make the same bytes, whatever they are built upon (see [`Ground`]).
 
 mod attachments;
 pub(crate) mod capacity;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod ground;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use abi::limits;
 use abi::tables::{Class, Municipality, VIEW_BLOCK, municipality as municipality_flags, view};
 use ipnet::IpNet;
 
 pub use capacity::CapacityError;
+pub use ground::Ground;
+use ground::Parts;
 
+use crate::blocked::{Blocked, Numbered, Unblocked};
 use crate::checked::{Action, Isolation, Policy};
-use crate::classes::{Classes, Marks, Tag, classes};
+use crate::classes::{Marks, Tag, classes};
 use crate::describe::Glossary;
 use crate::numbering::Numbering;
 use crate::prefix_table;
 use crate::rulebook::Rulebooks;
 use crate::services::services;
 use crate::source::Location;
-use crate::tables::{Digest, Tables};
+use crate::tables::{Digest, Others, Tables};
 use crate::views::Views;
 
 /// Compiling fails in one way only.
@@ -42,9 +47,11 @@ pub struct CompiledPolicy {
     /// The table images.
     pub tables: Tables,
     /// What is still needed once the tables are installed.
-    pub glossary: Glossary,
+    pub glossary: Arc<Glossary>,
     /// Of the images: what must be found when the maps are read back.
     pub digest: Digest,
+    /// What the next compile may build upon; smaller than the tables, and shared where nothing new was made.
+    pub ground: Arc<Ground>,
 }
 
 impl std::ops::Deref for CompiledPolicy {
@@ -79,11 +86,14 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
     let mut rulebooks = Rulebooks::collect(policy)?;
     let marks = marks(policy, &numbering, &rulebooks.prefixes.lists);
     let mut views = Views::new(&mut rulebooks)?;
-    let mut classes = classes(marks, &mut views)?;
-    let views = views.lay_out(policy, &mut classes)?;
+    let unblocked = Unblocked::from(classes(marks, &mut views)?);
+    let (mut laid, mut classes) = unblocked.under(&Blocked::of(policy));
+    let order = views.order(&classes);
+    classes.renumber(&order, &mut laid);
+    let views = views.lay_out(policy, &classes)?;
     few_enough(&classes, &rulebooks)?;
 
-    let prefixes = prefix_table::build(&classes.v4, &classes.v6)?;
+    let prefixes = prefix_table::build(&laid.v4, &laid.v6)?;
 
     let services = services(&mut rulebooks)?;
     let rules = std::mem::take(&mut rulebooks.docs);
@@ -117,11 +127,7 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
     }
     capacity::fits("NAT pool addresses", pool_addresses.len(), limits::POOL_ADDRESSES)?;
 
-    let tables = Tables {
-        v4_root: prefixes.v4_root,
-        v6_root: prefixes.v6_root,
-        nodes: prefixes.nodes,
-        records: prefixes.records,
+    let others = Arc::new(Others {
         classes: class_entries(policy, &numbering, &classes),
         view_roots: views.roots,
         views: views.views,
@@ -135,14 +141,23 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
         pairs: views.pairs.into_words(),
         rules: layout.rules,
         pool_addresses,
+    });
+    let tables = Tables::new(prefixes, Arc::clone(&others));
+    let glossary = Arc::new(Glossary::new(numbering, rules));
+    let ground = Ground {
+        parts: Parts::of(policy),
+        unblocked,
+        numbers: classes.numbers,
+        others,
+        glossary: Arc::clone(&glossary),
     };
     let digest = tables.digest();
-    Ok(CompiledPolicy { tables, glossary: Glossary::new(numbering, rules), digest })
+    Ok(CompiledPolicy { tables, glossary, digest, ground: Arc::new(ground) })
 }
 
 /// Refuses more address classes than there is room for, with the first rule, in the order of the policy, that is one of
 /// them too many.
-fn few_enough(classes: &Classes, rulebooks: &Rulebooks<'_>) -> Result<(), CapacityError> {
+fn few_enough(classes: &Numbered, rulebooks: &Rulebooks<'_>) -> Result<(), CapacityError> {
     capacity::fits("address classes", classes.states.len(), limits::CLASSES).map_err(|error| {
         let mut last_lists = classes.last_lists.clone();
         last_lists.sort_unstable();
@@ -151,13 +166,9 @@ fn few_enough(classes: &Classes, rulebooks: &Rulebooks<'_>) -> Result<(), Capaci
     })
 }
 
-/// Every prefix of the policy, with what it says.
+/// Every prefix of the policy but those of block sets, with what it says.
 fn marks(policy: &Policy, numbering: &Numbering, lists: &[&[IpNet]]) -> Marks {
     let mut marks = Marks::default();
-    for (rank, name) in (0..).zip(&policy.block) {
-        let set = policy.sets.get(name);
-        marks.add(Tag::Blocked(rank), set.iter().flat_map(|set| &set.prefixes));
-    }
     marks.add(Tag::Essential, &policy.essential);
     for (position, municipality) in (0..).zip(&policy.municipalities) {
         let owner = Tag::Owner(numbering.municipalities[&municipality.id]);
@@ -183,7 +194,7 @@ fn single(address: IpAddr) -> IpNet {
     IpNet::from(address)
 }
 
-fn class_entries(policy: &Policy, numbering: &Numbering, classes: &Classes) -> Vec<Class> {
+fn class_entries(policy: &Policy, numbering: &Numbering, classes: &Numbered) -> Vec<Class> {
     let set = |rank: u16| numbering.sets.get(&policy.block[usize::from(rank)]).copied().unwrap_or(0);
     let entry = |state: &crate::classes::State| Class {
         blocked: state.blocked.map_or(0, set),

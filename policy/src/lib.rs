@@ -8,6 +8,7 @@
 //! ```
 //! Installing tables is `dataplane::install`; reading directories is the caller's.
 
+mod blocked;
 pub mod cases;
 mod check;
 pub mod checked;
@@ -30,9 +31,9 @@ pub mod source;
 pub mod tables;
 mod views;
 
-pub use check::{Checked, check};
+pub use check::{Basis, Checked, Feeds, check};
 pub use checked::Policy;
-pub use compile::{CompileError, CompiledPolicy, RuleDoc, compile};
+pub use compile::{CompileError, CompiledPolicy, Ground, RuleDoc, compile};
 pub use describe::Glossary;
 pub use diagnostic::{Diagnostic, Severity, render};
 pub use explain::{Explanation, explain};

@@ -21,8 +21,9 @@ use document::Document;
 use raw::{RawMunicipality, RawPrefecture};
 
 /// The file that makes a directory a policy.
-const PREFECTURE: &str = "prefecture.toml";
-const MUNICIPALITIES: &str = "municipalities/";
+pub(crate) const PREFECTURE: &str = "prefecture.toml";
+/// Where those of municipalities lie.
+pub(crate) const MUNICIPALITIES: &str = "municipalities/";
 /// Threads that read municipalities, at most.
 const THREADS: usize = 4;
 /// What one thread reads before another would have begun.

@@ -22,11 +22,12 @@ use crate::compile::CapacityError;
 use crate::compile::capacity::fits;
 use pool::Pool;
 
-/// Consecutive addresses of one class, other than class 0. Addresses are 128 bits, IPv4 in the highest 32.
+/// Consecutive addresses of one class, other than class 0. Addresses are 128 bits, IPv4 in the highest 32, or IPv4's own
+/// 32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Run {
-    pub first: u128,
-    pub last: u128,
+pub(crate) struct Run<A = u128> {
+    pub first: A,
+    pub last: A,
     pub class: u32,
 }
 
@@ -48,7 +49,7 @@ struct Targets {
 }
 
 /// Lays out disjoint runs in ascending order.
-pub(crate) fn build(v4: &[Run], v6: &[Run]) -> Result<PrefixTables, CapacityError> {
+pub(crate) fn build(v4: &[Run<u32>], v6: &[Run]) -> Result<PrefixTables, CapacityError> {
     let mut targets = Targets::default();
     let v4_root = v4::root(v4, &mut targets);
     let v6_root = v6::root(v6, &mut targets);

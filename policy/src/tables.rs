@@ -6,12 +6,16 @@ mod look_up;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use abi::Plain;
 use abi::prefixes::Record;
 use abi::tables::{Attachment, Class, Municipality, Row, View};
 
 pub use look_up::Match;
+
+use crate::prefix_table::PrefixTables;
 
 /// Every policy table. Tables that are indexed by what packets carry or by lasting numbers are whole; the others end
 /// with the last entry in use.
@@ -21,6 +25,12 @@ pub struct Tables {
     pub(crate) v6_root: Vec<u32>,
     pub(crate) nodes: Vec<u32>,
     pub(crate) records: Vec<Record>,
+    others: Arc<Others>,
+}
+
+/// The tables that the prefixes of a policy have no part in: policies that differ in no more share them.
+#[derive(PartialEq, Eq)]
+pub struct Others {
     pub(crate) classes: Vec<Class>,
     pub(crate) view_roots: Vec<u32>,
     pub(crate) views: Vec<View>,
@@ -36,6 +46,14 @@ pub struct Tables {
     pub(crate) pool_addresses: Vec<u32>,
 }
 
+impl Deref for Tables {
+    type Target = Others;
+
+    fn deref(&self) -> &Others {
+        &self.others
+    }
+}
+
 /// The first bytes of one half of a map.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image<'a> {
@@ -46,6 +64,11 @@ pub struct Image<'a> {
 }
 
 impl Tables {
+    pub(crate) fn new(prefixes: PrefixTables, others: Arc<Others>) -> Self {
+        let PrefixTables { v4_root, v6_root, nodes, records } = prefixes;
+        Self { v4_root, v6_root, nodes, records, others }
+    }
+
     /// One image for each policy map, always in the same order.
     pub fn images(&self) -> Vec<Image<'_>> {
         vec![

@@ -10,8 +10,9 @@ use std::collections::HashSet;
 use abi::limits::{VIEW_BLOCKS, VIEW_ROOTS};
 use abi::tables::{Row, VIEW_BLOCK, View};
 
+use crate::blocked::Numbered;
 use crate::checked::Policy;
-use crate::classes::{Classes, Sight, Tag};
+use crate::classes::{Sight, State, Tag};
 use crate::compile::{CapacityError, capacity};
 use crate::pairs::Pairs;
 use crate::pool::Pool;
@@ -84,25 +85,29 @@ impl<'r, 'a> Views<'r, 'a> {
     }
 
     /// Classes in an order in which neighbours are alike to most municipalities: those that concern several first, then
-    /// by municipality. Class 0 stays.
-    fn order(&self, classes: &Classes) -> Vec<u32> {
+    /// by municipality, then by what is true for everyone: where a class lies, and so a feed's lines, means nothing. Class
+    /// 0 stays.
+    pub fn order(&self, classes: &Numbered) -> Vec<u32> {
         let sight = |class: u32| classes.states[class as usize].sight;
         let mut order: Vec<(Reverse<usize>, u32)> =
             (1..classes.states.len() as u32).map(|class| (Reverse(self.concerned(sight(class))), class)).collect();
+        let everyone = |class: u32| {
+            let State { blocked, owner, flags, .. } = classes.states[class as usize];
+            (blocked, owner, flags)
+        };
         order.sort_unstable_by(|&(one, a), &(other, b)| {
             let different = self.leaves(sight(a)).iter().zip(self.leaves(sight(b))).find(|(a, b)| a != b);
             let views = different.map(|(&a, &b)| self.leaf(a).cmp(self.leaf(b)));
-            one.cmp(&other).then(views.unwrap_or(std::cmp::Ordering::Equal)).then(a.cmp(&b))
+            one.cmp(&other).then(views.unwrap_or(std::cmp::Ordering::Equal)).then_with(|| everyone(a).cmp(&everyone(b)))
         });
         std::iter::once(0).chain(order.into_iter().map(|(_, class)| class)).collect()
     }
 
-    /// Lays out both tables, and renumbers the classes so that few blocks are different.
+    /// Lays out both tables, for classes in their [order](Self::order), in which few blocks are different.
     ///
     /// # Errors
     /// There are more blocks, or more of them by municipality, than the tables hold.
-    pub fn lay_out(self, policy: &Policy, classes: &mut Classes) -> Result<Layout, CapacityError> {
-        classes.renumber(&self.order(classes));
+    pub fn lay_out(self, policy: &Policy, classes: &Numbered) -> Result<Layout, CapacityError> {
         let pairs = self.pairs(classes);
         // Numbers may make blocks different that are alike without.
         self.lay_out_with(policy, classes, pairs)
@@ -110,7 +115,7 @@ impl<'r, 'a> Views<'r, 'a> {
     }
 
     /// What pairs of sources and destinations satisfy.
-    fn pairs(&self, classes: &Classes) -> Pairs {
+    fn pairs(&self, classes: &Numbered) -> Pairs {
         let mut pairs = Pairs::none(self.books);
         for (at, first) in (0..self.books).step_by(LEAF).enumerate() {
             let books = first..self.books.min(first + LEAF);
@@ -132,7 +137,7 @@ impl<'r, 'a> Views<'r, 'a> {
         pairs
     }
 
-    fn lay_out_with(&self, policy: &Policy, classes: &Classes, pairs: Pairs) -> Result<Layout, CapacityError> {
+    fn lay_out_with(&self, policy: &Policy, classes: &Numbered, pairs: Pairs) -> Result<Layout, CapacityError> {
         let blocks = classes.states.len().div_ceil(BLOCK);
         capacity::fits("blocks of address classes times rulebooks", blocks * self.books, VIEW_ROOTS)?;
         let mut roots = vec![0; blocks * self.books];
@@ -191,7 +196,7 @@ impl Sight for Views<'_, '_> {
             match *tag {
                 Tag::List(list) => self.uses.extend_from_slice(self.rulebooks.prefix_uses(list)),
                 Tag::View(..) => flagged = true,
-                Tag::Owner(_) | Tag::Blocked(_) | Tag::Essential => {}
+                Tag::Owner(_) | Tag::Essential => {}
             }
         }
         if self.uses.is_empty() && !flagged {

@@ -164,7 +164,7 @@ fn uplink_only() -> Policy {
         block: vec![],
         essential: vec![],
         baseline: vec![],
-        municipalities: vec![],
+        municipalities: vec![].into(),
     }
 }
 

@@ -9,7 +9,7 @@ use control::{Applied, Change, Diagnostic, Response};
 use dataplane::install::Shape;
 use dataplane::{Gateway, namespaces};
 use policy::plan::{Change as Planned, Fate, RuleChange};
-use policy::{CompiledPolicy, Digest, Numbering, Policy, Source};
+use policy::{Basis, CompiledPolicy, Digest, Numbering, Policy, Source};
 
 use crate::daemon::{Current, Daemon};
 use crate::log;
@@ -17,8 +17,7 @@ use crate::state::{Record, State};
 
 /// Files that may be installed.
 pub struct Prepared {
-    pub source: Source,
-    pub policy: Policy,
+    pub basis: Basis,
     pub compiled: CompiledPolicy,
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -40,21 +39,25 @@ impl From<Unfit> for Response {
     }
 }
 
-/// Checks and compiles.
-pub fn prepare(source: Source, numbering: &Numbering) -> Result<Prepared, Unfit> {
-    let checked = policy::check(&source);
+/// Checks and compiles; builds on what is installed, so that a changed feed costs little.
+pub fn prepare(source: Source, numbering: &Numbering, before: Option<&Current>) -> Result<Prepared, Unfit> {
+    let checked = before.map_or_else(|| policy::check(&source), |before| before.basis.check(&source));
     let diagnostics = checked.diagnostics.iter().map(|diagnostic| in_words(&source, diagnostic)).collect();
-    let Some(policy) = checked.policy else {
+    let Some(basis) = Basis::new(source, checked) else {
         return Err(Unfit::Invalid(diagnostics));
     };
-    let compiled = policy::compile(&policy, numbering)
-        .map_err(|error| Unfit::TooLarge(format!("the policy does not fit: {error}; nothing was changed")))?;
-    Ok(Prepared { source, policy, compiled, diagnostics })
+    let compiled = match before {
+        Some(before) => before.ground.compile(basis.policy(), numbering),
+        None => policy::compile(basis.policy(), numbering),
+    };
+    let compiled =
+        compiled.map_err(|error| Unfit::TooLarge(format!("the policy does not fit: {error}; nothing was changed")))?;
+    Ok(Prepared { basis, compiled, diagnostics })
 }
 
 /// Answers `check`.
 pub fn check(daemon: &Daemon, files: Source) -> Response {
-    match prepare(files, &numbering(daemon)) {
+    match prepare(files, &numbering(daemon), daemon.current().as_deref()) {
         Ok(prepared) => Response::Checked { diagnostics: prepared.diagnostics },
         Err(unfit) => unfit.into(),
     }
@@ -62,15 +65,13 @@ pub fn check(daemon: &Daemon, files: Source) -> Response {
 
 /// Answers `plan`.
 pub fn plan(daemon: &Daemon, files: Source) -> Response {
-    match prepare(files, &numbering(daemon)) {
-        Ok(prepared) => {
-            let current = daemon.current();
-            Response::Planned {
-                generation: current.as_ref().map(|current| current.generation),
-                changes: changes(current.as_ref().map(|current| &current.policy), &prepared.policy),
-                diagnostics: prepared.diagnostics,
-            }
-        }
+    let current = daemon.current();
+    match prepare(files, &numbering(daemon), current.as_deref()) {
+        Ok(prepared) => Response::Planned {
+            generation: current.as_ref().map(|current| current.generation),
+            changes: changes(current.as_ref().map(|current| &current.policy), prepared.basis.policy()),
+            diagnostics: prepared.diagnostics,
+        },
         Err(unfit) => unfit.into(),
     }
 }
@@ -80,14 +81,14 @@ pub fn apply(daemon: &Daemon, files: Source, because: Option<String>, who: Strin
     let started = Instant::now();
     // Held to the end: one apply at a time.
     let mut state = daemon.state.lock().unwrap_or_else(PoisonError::into_inner);
-    let prepared = match prepare(files, state.numbering()) {
+    let before = daemon.current();
+    let prepared = match prepare(files, state.numbering(), before.as_deref()) {
         Ok(prepared) => prepared,
         Err(unfit) => return unfit.into(),
     };
     let record =
         Record { applied_at: telemetry::time::now(), who, because, digest: prepared.compiled.digest.to_string() };
-    let before = daemon.current();
-    let changes = changes(before.as_ref().map(|before| &before.policy), &prepared.policy);
+    let changes = changes(before.as_ref().map(|before| &before.policy), prepared.basis.policy());
     let diagnostics = prepared.diagnostics.clone();
     match install(daemon, &mut state, prepared, record) {
         Ok((generation, mut warnings)) => {
@@ -113,15 +114,16 @@ pub fn install(
     prepared: Prepared,
     record: Record,
 ) -> anyhow::Result<(u64, Vec<String>)> {
-    let Prepared { source, policy, compiled, .. } = prepared;
-    let glossary = Arc::new(compiled.glossary.clone());
+    let Prepared { basis, compiled, .. } = prepared;
+    let (policy, glossary, ground) =
+        (basis.policy().clone(), Arc::clone(&compiled.glossary), Arc::clone(&compiled.ground));
     let mut gateway = daemon.gateway();
     let kept = state.generations()?.last().copied().unwrap_or(0);
     let generation = next_generation(gateway.generation(), kept);
     let facts = Gateway::port_facts(&policy)?;
     let desired = namespaces::desired(&policy, &glossary.numbering, &facts, &daemon.netns_prefix);
     state.set_numbering(&glossary.numbering)?;
-    state.write(generation, &source, &record)?;
+    state.write(generation, basis.source(), &record)?;
     daemon.learn(generation, &glossary);
 
     let install = |gateway: &mut Gateway| -> anyhow::Result<Digest> {
@@ -152,7 +154,7 @@ pub fn install(
     }
     let (shape, digest) = (Shape::of(&compiled), compiled.digest);
     daemon.integrity.lock().unwrap_or_else(PoisonError::into_inner).note(digest, installed);
-    daemon.set_current(Current { generation, policy, glossary, digest, shape, record });
+    daemon.set_current(Current { generation, basis, ground, policy, glossary, digest, shape, record });
     daemon.set_trouble(None);
     Ok((generation, warnings))
 }

@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use dataplane::Gateway;
 use dataplane::install::Shape;
-use policy::{Digest, Glossary, Policy};
+use policy::{Basis, Digest, Glossary, Ground, Policy};
 use telemetry::{Journal, Words};
 
 use crate::log;
@@ -38,11 +38,16 @@ pub struct Daemon {
     pub started_at: SystemTime,
 }
 
-/// An installed policy. Its tables are in the kernel and its files in the state directory; neither is kept here.
+/// An installed policy. Its tables are in the kernel and its files in the state directory; what is kept of both serves the
+/// next apply only, and a restart makes it again.
 #[derive(Debug)]
 pub struct Current {
     /// Its generation.
     pub generation: u64,
+    /// Its files as they were checked: what has not changed since is not checked again.
+    pub basis: Basis,
+    /// Nor compiled.
+    pub ground: Arc<Ground>,
     /// What its files say.
     pub policy: Policy,
     /// Its numbers in words.

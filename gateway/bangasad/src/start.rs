@@ -129,8 +129,8 @@ fn adopt(daemon: &Daemon, state: &mut State, generation: u64) -> anyhow::Result<
         "generation {generation} goes on judging, but this version cannot read its policy; start the version that applied \
          it, or apply a policy"
     ))?;
-    let Prepared { policy, compiled, .. } = &prepared;
-    let (glossary, digest, shape) = (Arc::new(compiled.glossary.clone()), compiled.digest, Shape::of(compiled));
+    let Prepared { basis, compiled, .. } = &prepared;
+    let (glossary, digest, shape) = (Arc::clone(&compiled.glossary), compiled.digest, Shape::of(compiled));
     daemon.learn(generation, &glossary);
     if let Err(error) = state.judges(generation) {
         log(&format!("{error:#}"));
@@ -140,9 +140,10 @@ fn adopt(daemon: &Daemon, state: &mut State, generation: u64) -> anyhow::Result<
         let mut gateway = daemon.gateway();
         let installed = gateway.digest(&shape)?;
         daemon.integrity.lock().unwrap_or_else(PoisonError::into_inner).note(digest, installed);
-        let (policy, glossary, record) = (policy.clone(), Arc::clone(&glossary), record.clone());
-        daemon.set_current(Current { generation, policy, glossary, digest, shape, record });
-        apply::put_in_place(&mut gateway, &prepared.policy, numbering, &daemon.netns_prefix).context(format!(
+        let (policy, glossary, record) = (basis.policy().clone(), Arc::clone(&glossary), record.clone());
+        let (basis, ground) = (basis.clone(), Arc::clone(&compiled.ground));
+        daemon.set_current(Current { generation, basis, ground, policy, glossary, digest, shape, record });
+        apply::put_in_place(&mut gateway, prepared.basis.policy(), numbering, &daemon.netns_prefix).context(format!(
             "generation {generation} goes on judging, but not everything it needs is in place; mend what follows, or apply \
              another policy"
         ))?;
@@ -158,7 +159,7 @@ fn adopt(daemon: &Daemon, state: &mut State, generation: u64) -> anyhow::Result<
 }
 
 fn prepared(source: Source, state: &State) -> anyhow::Result<Prepared> {
-    match apply::prepare(source, state.numbering()) {
+    match apply::prepare(source, state.numbering(), None) {
         Ok(prepared) => Ok(prepared),
         Err(Unfit::TooLarge(message)) => bail!(message),
         Err(Unfit::Invalid(diagnostics)) => {

@@ -1,6 +1,6 @@
 //! Lists of addresses, each kept once however often it is named.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::rc::Rc;
@@ -15,9 +15,16 @@ pub(crate) struct List {
     pub ranges: Ranges,
     prefixes: OnceCell<Prefixes>,
     hash: u64,
+    /// Whether these addresses were asked for more than once.
+    is_shared: Cell<bool>,
 }
 
 impl List {
+    /// Whether it is the list of several: sets, sections, or what rules spell out.
+    pub fn is_shared(&self) -> bool {
+        self.is_shared.get()
+    }
+
     /// The same addresses as prefixes, worked out when they are first asked for.
     pub fn prefixes(&self) -> Prefixes {
         self.prefixes.get_or_init(|| self.ranges.prefixes().into()).clone()
@@ -38,8 +45,8 @@ impl Hash for List {
     }
 }
 
-/// A set may have a million ranges: one multiplication each.
-fn hash(ranges: &Ranges) -> u64 {
+/// Equal for equal [normal](Ranges::normalize) ranges. A set may have a million: one multiplication each.
+pub(crate) fn fingerprint(ranges: &Ranges) -> u64 {
     let mix = |sum: u64, bits: u64| (sum.rotate_left(23) ^ bits).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut sum = ranges.len() as u64;
     for &(first, last) in &ranges.v4 {
@@ -62,13 +69,19 @@ pub(crate) struct Lists {
 impl Lists {
     /// The list of these addresses, which are [normal](Ranges::normalize).
     pub fn list(&mut self, ranges: Ranges) -> Rc<List> {
-        let (number, hash) = (self.next(), hash(&ranges));
-        let list = Rc::new(List { number, ranges, prefixes: OnceCell::new(), hash });
+        let (number, hash) = (self.next(), fingerprint(&ranges));
+        let list = Rc::new(List { number, ranges, prefixes: OnceCell::new(), hash, is_shared: Cell::new(false) });
         if let Some(known) = self.lists.get(&list) {
+            known.is_shared.set(true);
             return Rc::clone(known);
         }
         self.lists.insert(Rc::clone(&list));
         list
+    }
+
+    /// Of every list.
+    pub fn fingerprints(&self) -> impl Iterator<Item = u64> {
+        self.lists.iter().map(|list| list.hash)
     }
 
     /// The number of a union, which is that of a list if it consists of one.

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
+use super::again::Feeds;
 use super::lists::{Addresses, List as AddressList, Lists};
 use super::ranges::Ranges;
 use super::rules::Home;
 use super::unknown;
 use crate::diagnostic::{Problem, Report, Span, Spanned, near};
+use crate::parse;
 use crate::parse::document;
 use crate::parse::lines::{self, ByCountry};
-use crate::parse::raw::{Countries, Item, List, RawPrefecture, RawSet};
+use crate::parse::raw::{Countries, Item, List, RawPolicy, RawPrefecture, RawSet};
 use crate::source::Source;
 
 /// The country file that is read unless another is named.
@@ -32,6 +34,8 @@ pub(crate) struct ResolvedSet {
     pub span: Span,
     pub complete: bool,
     used: bool,
+    /// Whether a rule or `essential` names it.
+    named: bool,
 }
 
 /// Reads every set with its files.
@@ -81,7 +85,7 @@ fn set<'a>(
         let problem = Problem::warning("empty-set", raw.name.span, format!("the set `{}` is empty", raw.name.value));
         report.push(problem.help("rules that name it match nothing; fill it, or remove it".to_owned()));
     }
-    ResolvedSet { list: lists.list(ranges), span: raw.name.span, complete, used: false }
+    ResolvedSet { list: lists.list(ranges), span: raw.name.span, complete, used: false, named: false }
 }
 
 impl<'a> Files<'a> {
@@ -209,8 +213,10 @@ impl Sets {
             }
             return None;
         }
-        self.touch(name);
-        self.by_name.get(name)
+        let set = self.by_name.get_mut(name)?;
+        set.used = true;
+        set.named |= mark == "@";
+        Some(set)
     }
 
     /// Counts a set as used.
@@ -263,6 +269,24 @@ impl Sets {
             let problem = Problem::warning("unused-set", set.span, format!("nothing uses the set `{name}`"));
             report.push(problem.help(format!("remove it, or name it: `@{name}` in a rule, `{name}` in `[block]`")));
         }
+    }
+
+    /// The files whose lines mean nothing but the addresses of a block set.
+    pub fn feeds(&self, raw: &RawPolicy) -> Feeds {
+        let Some(prefecture) = &raw.prefecture else { return Feeds::default() };
+        let is_feed = |raw: &RawSet| {
+            let only_a_file = raw.prefixes.is_none() && raw.countries.is_none();
+            let set = self.by_name.get(&raw.name.value).filter(|_| only_a_file);
+            set.is_some_and(|set| !set.named && set.complete && !set.list.ranges.is_empty() && !set.list.is_shared())
+        };
+        let countries = prefecture.country_files.iter().flat_map(|files| &files.items).map(|file| file.value.as_str());
+        let others: Vec<&str> = countries.chain([COUNTRIES, parse::PREFECTURE]).collect();
+        let is_free = |file: &str| !others.contains(&file) && !file.starts_with(parse::MUNICIPALITIES);
+        let feeds = prefecture.sets.iter().filter(|raw| is_feed(raw)).filter_map(|raw| {
+            let file = raw.file.as_ref().filter(|file| is_free(&file.value))?;
+            Some((file.value.clone(), raw.name.value.clone()))
+        });
+        Feeds { sets: feeds.collect(), lists: self.lists.fingerprints().collect() }
     }
 
     pub fn into_resolved(self) -> impl Iterator<Item = (String, ResolvedSet)> {

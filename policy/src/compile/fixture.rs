@@ -28,7 +28,7 @@ pub(crate) fn prefecture(municipalities: Vec<Municipality>) -> Policy {
         block: Vec::new(),
         essential: Vec::new(),
         baseline: Vec::new(),
-        municipalities,
+        municipalities: municipalities.into(),
     }
 }
 

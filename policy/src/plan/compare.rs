@@ -41,7 +41,7 @@ fn nothing() -> Policy {
         block: Vec::new(),
         essential: Vec::new(),
         baseline: Vec::new(),
-        municipalities: Vec::new(),
+        municipalities: Vec::new().into(),
     }
 }
 

@@ -10,11 +10,11 @@ const OCTETS: u32 = 3;
 
 /// `V4_ROOT` of disjoint runs in ascending order. Zeroed memory is not touched until something is written to it: a root
 /// costs what its runs cover.
-pub(super) fn root(runs: &[Run], targets: &mut Targets) -> Vec<u32> {
+pub(super) fn root(runs: &[Run<u32>], targets: &mut Targets) -> Vec<u32> {
     let mut root = vec![0; V4_ROOT as usize];
     let mut crowd = Crowd { at: None, classes: Vec::with_capacity(NODE_ENTRIES as usize), end: 0 };
     for run in runs {
-        let (first, last) = ((run.first >> 96) as u32, (run.last >> 96) as u32);
+        let (first, last) = (run.first, run.last);
         let (mut from, to) = (v4_root_index(first), v4_root_index(last));
         let (first, last) = (first as u8, last as u8);
         if first != 0 || (from == to && last != u8::MAX) {
