@@ -125,7 +125,7 @@ pub fn find(key: &mut Key, now_s: u32, wanted: u32) -> u32 {
     find_flow(key, now_s, wanted)
 }
 
-/// Likewise, with one call less, for the one place that every packet of a flow passes.
+/// Likewise, with one call less: for where every packet of a flow passes, and where the stack has no room for another.
 #[inline(always)]
 pub fn find_in_place(key: &mut Key, now_s: u32, wanted: u32) -> u32 {
     let (first, second) = candidates(key);

@@ -30,9 +30,9 @@ pub struct Ruling {
 /// What is asked of the rules.
 #[repr(C)]
 struct Question {
-    half: u32,
-    municipality: u32,
-    direction: u32,
+    half: u8,
+    direction: u8,
+    municipality: u16,
     source_class: u32,
     destination_class: u32,
     service: u32,
@@ -42,9 +42,9 @@ struct Question {
 #[inline(always)]
 pub fn rules(packet: &Packet) -> Ruling {
     ask(&mut Question {
-        half: packet.half,
-        municipality: packet.event.municipality as u32,
-        direction: packet.event.direction as u32,
+        half: packet.half as u8,
+        direction: packet.event.direction,
+        municipality: packet.event.municipality,
         source_class: packet.source_class,
         destination_class: packet.destination_class,
         service: service_index(packet.event.protocol, packet.event.destination_port),
@@ -60,9 +60,9 @@ pub fn again(packet: &Packet, flow: &Flow) -> Ruling {
     let (source_class, destination_class) = if egress { (inside, outside) } else { (outside, inside) };
     let port = if egress { flow.outside_port } else { flow.inside_port };
     ask(&mut Question {
-        half: packet.half,
-        municipality: flow.municipality as u32,
-        direction: flow.origin as u32,
+        half: packet.half as u8,
+        direction: flow.origin,
+        municipality: flow.municipality,
         source_class,
         destination_class,
         service: service_index(flow.protocol, port),
@@ -88,9 +88,9 @@ extern "C" fn match_rules(question: *mut Question) -> u64 {
 
 #[inline(always)]
 fn first_match(question: &Question) -> Stage<Ruling> {
-    let half = question.half;
-    let municipality = tables::municipality(half, question.municipality as u16)?;
-    let ingress = question.direction == Direction::Ingress as u32;
+    let half = question.half as u32;
+    let municipality = tables::municipality(half, question.municipality)?;
+    let ingress = question.direction == Direction::Ingress as u8;
     let book = if ingress { &municipality.rulebooks[1] } else { &municipality.rulebooks[0] };
     let views = if ingress { municipality.views[1] } else { municipality.views[0] };
     let source = tables::view(half, views, question.source_class)?;
@@ -178,9 +178,9 @@ struct Search {
 #[inline(always)]
 fn search(question: &Question, source: &View, destination: &View, book: &Rulebook) -> Stage<Search> {
     let (source, destination) = (source.source, destination.destination);
-    let Row { base, own } = tables::service_row(question.half, book.service_views, question.service)?;
+    let Row { base, own } = tables::service_row(question.half as u32, book.service_views, question.service)?;
     let service = Row { base: base & !JOINED, own };
-    let half = question.half.wrapping_mul(ROWS_PER_HALF.load());
+    let half = (question.half as u32).wrapping_mul(ROWS_PER_HALF.load());
     let mut joined = 0;
     if base & JOINED != 0 {
         let begins = service.base.wrapping_sub(book.summaries as u32);
