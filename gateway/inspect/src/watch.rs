@@ -1,4 +1,4 @@
-//! Frames in, ClientHellos out: every TCP direction of a capture, each with its state.
+//! Frames in, ClientHellos out: every TCP direction and every QUIC client of a capture, each with its state.
 //!
 //! Memory is bounded: [`MAX_FLOWS`] directions, [`MAX_KEPT_BYTES`] in all of them together. Beyond that the oldest gives
 //! way, and [`Watch::given_up`] says how often that cut something short.
@@ -8,6 +8,7 @@ mod flows;
 use crate::client_hello::{ClientHello, Malformed};
 use crate::frame::{self, Carried, Ends, Fragments};
 use crate::ja4::Transport;
+use crate::quic::{self, Client};
 use crate::stream::Piece;
 
 use flows::{Flows, Tcp};
@@ -36,12 +37,13 @@ pub struct Hello {
 pub struct Watch {
     fragments: Fragments,
     tcp: Flows<Tcp>,
+    quic: Flows<Client>,
 }
 
 impl Watch {
     /// The next frame, with its number and its link type; `tell` gets what it completes.
     pub fn frame(&mut self, number: u64, link: u16, frame: &[u8], tell: &mut dyn FnMut(Hello)) {
-        let Self { fragments, tcp } = self;
+        let Self { fragments, tcp, quic } = self;
         frame::walk(link, frame, fragments, &mut |ends, carried| match carried {
             Carried::Tcp { sequence, acknowledgement, syn, rst: _, data } => {
                 let mut found = |ends, hello| tell(Hello { packet: number, ends, transport: Transport::Tcp, hello });
@@ -56,7 +58,15 @@ impl Watch {
                     });
                 }
             }
-            Carried::Udp(_) => {}
+            Carried::Udp(datagram) => {
+                if quic::looks_initial(datagram) {
+                    quic.update_or_begin(ends, |client| {
+                        client.datagram(datagram, &mut |hello| {
+                            tell(Hello { packet: number, ends, transport: Transport::Quic, hello });
+                        });
+                    });
+                }
+            }
         });
     }
 
@@ -70,7 +80,7 @@ impl Watch {
 
     /// Directions that were given up for lack of room while they were undecided.
     pub fn given_up(&self) -> u64 {
-        self.tcp.given_up()
+        self.tcp.given_up() + self.quic.given_up()
     }
 }
 

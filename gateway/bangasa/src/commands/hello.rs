@@ -21,13 +21,13 @@ pub use line::{HEADING, Line};
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "List the TLS ClientHellos of a capture, in the order in which they are complete: over TCP on any port, \
-        segments put in order, after plain text too (STARTTLS, CONNECT, SOCKS). \
+        segments put in order, after plain text too (STARTTLS, CONNECT, SOCKS); in QUIC (v1, v2, drafts from 21 on), Initial packets decrypted. \
         VLANs, PPPoE, MPLS, IP in IP, GRE, VXLAN, Geneve, GTP, Teredo, L2TP and IP \
         fragments are seen through. Nothing is sent anywhere, and neither a policy nor a daemon is needed.\n\n\
         Frames may be of Ethernet, raw IP, loopback, PPP, HDLC or Linux's \"cooked\" link types; others are counted, told \
         on stderr, and skipped. A truncated or corrupt capture is read up to the damage; then the last whole packet is named, and the \
         command ends with 1.",
-    after_help = "Keys of --json: `packet` completed the hello; `transport` is tcp; `sni`, `alpn`, `ja4` are null \
+    after_help = "Keys of --json: `packet` completed the hello; `transport` is tcp or quic; `sni`, `alpn`, `ja4` are null \
         where there is none, and `no_sni` says why (not_sent, empty, not_a_host_name, malformed). `ech` is true where the client \
         hides the true name, or pretends to (GREASE looks the same on purpose); `ech_kind` is outer, inner, esni or \
         malformed, and `ech_config` the id of the server's key. `malformed` says what is wrong with a hello; what can be read of it is told.\n\n\

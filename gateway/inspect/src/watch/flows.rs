@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::{MAX_FLOWS, MAX_KEPT_BYTES, feed};
 use crate::frame::Ends;
+use crate::quic::Client;
 use crate::records::{Found, Records};
 use crate::stream::Stream;
 
@@ -133,5 +134,15 @@ impl Flow for Tcp {
 
     fn is_undecided(&self) -> bool {
         self.kept_bytes() > 0
+    }
+}
+
+impl Flow for Client {
+    fn kept_bytes(&self) -> usize {
+        self.kept_bytes()
+    }
+
+    fn is_undecided(&self) -> bool {
+        self.is_undecided()
     }
 }
