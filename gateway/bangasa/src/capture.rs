@@ -9,7 +9,11 @@ mod legacy;
 mod link;
 mod ng;
 
+use std::fs::File;
 use std::io::Read;
+use std::path::Path;
+
+use anyhow::Context;
 
 pub use link::{ETHERNET, LinkType};
 
@@ -21,6 +25,18 @@ pub const MAX_PACKET_BYTES: usize = 262_144;
 /// Longest pcapng block that is kept in memory. Blocks that hold no packet and no interface are skipped unread.
 pub const MAX_BLOCK_BYTES: usize = 1 << 20;
 
+/// Opens a capture; `-` is standard input.
+///
+/// # Errors
+/// The file cannot be opened.
+pub fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
+    if path.as_os_str() == "-" {
+        return Ok(Box::new(std::io::stdin().lock()));
+    }
+    let file = File::open(path).with_context(|| format!("cannot open `{}`", path.display()))?;
+    Ok(Box::new(file))
+}
+
 /// One packet of a capture.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Packet<'a> {
@@ -28,7 +44,9 @@ pub struct Packet<'a> {
     pub number: u64,
     /// Capture time in ns since 1970; never below 0 nor past the last second that 32 bits hold.
     pub time_ns: u64,
-    /// The captured bytes, from the Ethernet header on.
+    /// What the frame begins with.
+    pub link: LinkType,
+    /// The captured bytes, from the header of that link on.
     pub frame: &'a [u8],
 }
 
@@ -125,8 +143,18 @@ impl<R: Read> Capture<R> {
         }
     }
 
-    /// The next packet; `None` at a clean end. After an error nothing more comes.
+    /// The next packet, which must be of Ethernet; `None` at a clean end. After an error nothing more comes.
     pub fn next_packet(&mut self) -> Result<Option<Packet<'_>>, CaptureError> {
+        match self.next_of_any_link()? {
+            Some(packet) if packet.link != ETHERNET => {
+                Err(CaptureError::LinkType { packet: packet.number, link: packet.link })
+            }
+            packet => Ok(packet),
+        }
+    }
+
+    /// The next packet, whatever it begins with; `None` at a clean end. After an error nothing more comes.
+    pub fn next_of_any_link(&mut self) -> Result<Option<Packet<'_>>, CaptureError> {
         let found = match &mut self.format {
             Format::Legacy(legacy) => legacy.next(&mut self.input),
             Format::Ng(ng) => ng.next(&mut self.input),
@@ -135,10 +163,12 @@ impl<R: Read> Capture<R> {
             return Ok(None);
         };
         self.packets += 1;
-        if found.link != ETHERNET {
-            return Err(CaptureError::LinkType { packet: self.packets, link: found.link });
-        }
-        Ok(Some(Packet { number: self.packets, time_ns: found.time_ns, frame: &self.input.record()[found.frame] }))
+        Ok(Some(Packet {
+            number: self.packets,
+            time_ns: found.time_ns,
+            link: found.link,
+            frame: &self.input.record()[found.frame],
+        }))
     }
 }
 

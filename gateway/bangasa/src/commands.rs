@@ -4,6 +4,7 @@ pub mod apply;
 pub mod check;
 pub mod events;
 pub mod explain;
+pub mod hello;
 pub mod plan;
 pub mod replay;
 pub mod status;

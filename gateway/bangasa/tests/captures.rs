@@ -9,3 +9,5 @@ mod agree;
 mod corpora;
 #[path = "captures/damage.rs"]
 mod damage;
+#[path = "captures/files.rs"]
+mod files;

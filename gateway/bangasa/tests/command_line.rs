@@ -227,3 +227,20 @@ fn without_a_daemon_its_commands_say_where_it_was_looked_for() {
         assert!(stderr.contains("/nonexistent/control.sock"), "{stderr}");
     }
 }
+
+#[test]
+fn hello_names_link_types_that_it_cannot_take_apart_and_needs_no_policy() {
+    let directory = tempfile::tempdir().unwrap();
+    let hello = |link: u8| {
+        let path = directory.path().join(format!("{link}.pcap"));
+        std::fs::write(&path, pcap(link, 2)).unwrap();
+        run(&["hello", "--json", "--pcap", path.to_str().unwrap()])
+    };
+    assert_eq!(hello(1), (DONE, String::new(), String::new()), "a capture without hellos");
+    let (code, stdout, stderr) = hello(189);
+    assert_eq!((code, stdout.as_str()), (FAILED, ""));
+    assert!(stderr.contains("2 packets skipped: link type 189 (USB_LINUX)"), "{stderr}");
+    let (code, _, stderr) = run(&["hello", "--pcap", "/nonexistent.pcap"]);
+    assert_eq!(code, FAILED);
+    assert!(stderr.contains("`/nonexistent.pcap`"), "{stderr}");
+}

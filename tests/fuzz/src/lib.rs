@@ -5,10 +5,12 @@
 
 use std::path::{Path, PathBuf};
 
+pub mod client_hello;
 pub mod directory;
 pub mod frames;
+pub mod quic_initial;
 
-/// The example policy, which both targets start from.
+/// The example policy, which two targets start from.
 pub fn example() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policy/example")
 }

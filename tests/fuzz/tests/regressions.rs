@@ -9,6 +9,16 @@ fn frames() {
 }
 
 #[test]
+fn hellos() {
+    replay("client_hello", fuzz::client_hello::run);
+}
+
+#[test]
+fn initials() {
+    replay("quic_initial", fuzz::quic_initial::run);
+}
+
+#[test]
 fn directories() {
     replay("policy", fuzz::directory::run);
     let example = fuzz::directory::join(&fuzz::example()).expect("the example can be read");

@@ -2,14 +2,13 @@
 
 mod summary;
 
-use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use control::Line;
 
-use crate::capture::Capture;
+use crate::capture::{self, Capture};
 use crate::engine::{self, Engine};
 use crate::exit::Exit;
 use crate::output::Output;
@@ -53,7 +52,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let Some(checked) = policy_directory::load(&arguments.policy)? else {
         return Ok(Exit::Invalid);
     };
-    let pcap = open(&arguments.pcap)?;
+    let pcap = capture::open(&arguments.pcap)?;
     engine::known_port(&checked.policy, &arguments.port)?;
     let mut engine = engine::open(arguments.engine, &checked.policy)?;
     let mut output = Output::stdout();
@@ -95,14 +94,6 @@ pub fn each_line(
         tell(Line::of_packet(packet.number, &judgement))?;
     }
     Ok(())
-}
-
-fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
-    if path.as_os_str() == "-" {
-        return Ok(Box::new(std::io::stdin().lock()));
-    }
-    let file = File::open(path).with_context(|| format!("cannot open `{}`", path.display()))?;
-    Ok(Box::new(file))
 }
 
 fn describe(line: &Line, colour: Colour) -> String {

@@ -10,7 +10,8 @@ use bangasa::capture::Capture;
 use bangasa::engine::{self, Engine, Kind};
 use policy::{Judgement, Policy};
 
-use crate::corpora::{EVERYONE, EXAMPLE, HALVES, Random, captures, load, sides};
+use crate::corpora::{EVERYONE, EXAMPLE, HALVES, Random, load, sides};
+use crate::files::captures;
 
 /// Where packets enter.
 #[derive(Clone, Copy)]

@@ -1,9 +1,9 @@
 //! Captures, policies, and packets broken on purpose.
 
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
-
 use policy::Policy;
+use std::net::IpAddr;
+
+use crate::files::repository;
 
 /// The project's example.
 pub const EXAMPLE: &str = "policy/example";
@@ -12,41 +12,10 @@ pub const EVERYONE: &str = "gateway/bangasa/tests/policies/everyone";
 /// Two municipalities and an Internet by address.
 pub const HALVES: &str = "gateway/bangasa/tests/policies/halves";
 
-/// Every file of the corpora's captures; none where they are not. In CI they have to be there.
-pub fn captures() -> Option<Vec<PathBuf>> {
-    let corpora =
-        std::env::var_os("BANGASA_CORPORA").map_or_else(|| repository().join("../shared/corpora"), PathBuf::from);
-    let mut found = Vec::new();
-    let mut directories = vec![corpora.join("pcap")];
-    while let Some(directory) = directories.pop() {
-        let Ok(entries) = std::fs::read_dir(&directory) else {
-            continue;
-        };
-        for path in entries.map(|entry| entry.unwrap().path()) {
-            if path.is_dir() {
-                directories.push(path);
-            } else {
-                found.push(path);
-            }
-        }
-    }
-    if found.is_empty() {
-        assert!(std::env::var_os("CI").is_none(), "no captures in `{}`; set BANGASA_CORPORA", corpora.display());
-        eprintln!("no captures in `{}`; set BANGASA_CORPORA to compare the engines on them", corpora.display());
-        return None;
-    }
-    found.sort();
-    Some(found)
-}
-
 /// A policy of this repository.
 pub fn load(directory: &str) -> Policy {
     let checked = bangasa::policy_directory::load(&repository().join(directory)).unwrap();
     checked.unwrap_or_else(|| panic!("{directory} is not valid")).policy
-}
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// Where a packet enters under [`HALVES`], by its source; tags, which belong to somebody else's network, are taken off.

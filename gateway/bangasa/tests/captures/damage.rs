@@ -6,7 +6,8 @@ use bangasa::capture::{Capture, CaptureError};
 use bangasa::commands::replay::each_line;
 use bangasa::engine::{self, Engine, Kind};
 
-use crate::corpora::{EVERYONE, Random, captures, load};
+use crate::corpora::{EVERYONE, Random, load};
+use crate::files::captures;
 
 /// Lines, and how it ended.
 fn replay(bytes: &[u8], engine: &mut dyn Engine) -> (u64, Option<String>) {
