@@ -55,7 +55,8 @@ pub static CLASSES: Array<Class, { halves(limits::CLASSES) }, MMAP> = Array::new
 /// `VIEW_ROOTS_PER_HALF`.
 #[btf_map]
 pub static VIEW_ROOTS: Array<Pair, { paired_halves(limits::VIEW_ROOTS) }, MMAP> = Array::new();
-/// What is true of an address class for one municipality in one direction, by block; the loader sets the size with `VIEWS_PER_HALF`.
+/// What is true of an address class for one municipality in one direction, by block; the loader sets the size with
+/// `VIEWS_PER_HALF`.
 #[btf_map]
 pub static VIEWS: Array<View, { halves(limits::VIEW_BLOCKS * tables::VIEW_BLOCK) }, MMAP> = Array::new();
 /// By municipality number: where its views and rules are.

@@ -8,8 +8,8 @@ use crate::maps::ATTACHMENTS;
 use crate::packet::{Packet, note};
 use crate::tables;
 
-/// Finds the municipality; from the uplink both ends' classes on the way. Each class is looked up once. ARP and neighbour discovery end here: they are the
-/// segment's own business.
+/// Finds the municipality; from the uplink both ends' classes on the way. Each class is looked up once. ARP and neighbour
+/// discovery end here: they are the segment's own business.
 #[inline(always)]
 pub fn municipality(packet: &mut Packet) -> Stage {
     if packet.is_egress() {
@@ -34,7 +34,8 @@ pub fn municipality(packet: &mut Packet) -> Stage {
     go_on()
 }
 
-/// Fetches what the stages up to the flow's ask of the classes and of the municipality. A packet whose flow is vouched for needs none of it.
+/// Fetches what the stages up to the flow's ask of the classes and of the municipality. A packet whose flow is vouched
+/// for needs none of it.
 #[inline(always)]
 pub fn views(packet: &mut Packet) -> Stage {
     if packet.is_egress() {

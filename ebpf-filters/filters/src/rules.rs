@@ -12,7 +12,7 @@ use abi::limits::ROW_SUMMARIES;
 use abi::tables::{JOINED, ONE_RULE, Row, Rulebook, View, action, service_index};
 use abi::{Direction, Reason, Verdict, pairs};
 
-use crate::decision::{Decision, Stage, need};
+use crate::decision::{Decision, Stage};
 use crate::maps::{ROWS, ROWS_PER_HALF};
 use crate::packet::{Packet, subprogram};
 use crate::tables;
