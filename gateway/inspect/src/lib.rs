@@ -15,7 +15,6 @@ pub mod client_hello;
 pub mod frame;
 pub mod ja4;
 pub mod quic;
-
 pub mod records;
 pub mod stream;
 pub mod watch;

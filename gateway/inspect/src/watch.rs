@@ -1,7 +1,7 @@
 //! Frames in, ClientHellos out: every TCP direction and every QUIC client of a capture, each with its state.
 //!
-//! Memory is bounded: [`MAX_FLOWS`] directions, [`MAX_KEPT_BYTES`] in all of them together. Beyond that the oldest gives
-//! way, and [`Watch::given_up`] says how often that cut something short.
+//! Memory is bounded, for TCP and for QUIC each: [`MAX_FLOWS`] directions, [`MAX_KEPT_BYTES`] in all of these together.
+//! Beyond that the oldest gives way, and [`Watch::given_up`] says how often that cut something short.
 
 mod flows;
 
@@ -13,10 +13,10 @@ use crate::stream::Piece;
 
 use flows::{Flows, Tcp};
 
-/// Directions that are followed at once.
+/// Directions of one kind that are followed at once.
 pub const MAX_FLOWS: usize = 1 << 17;
 
-/// Bytes that wait or are undecided, in all directions together.
+/// Bytes that wait or are undecided, in all directions of one kind together.
 pub const MAX_KEPT_BYTES: usize = 1 << 27;
 
 /// A ClientHello, and where it was.
