@@ -69,7 +69,7 @@ pub fn plan(daemon: &Daemon, files: Source) -> Response {
     match prepare(files, &numbering(daemon), current.as_deref()) {
         Ok(prepared) => Response::Planned {
             generation: current.as_ref().map(|current| current.generation),
-            changes: changes(current.as_ref().map(|current| &current.policy), prepared.basis.policy()),
+            changes: changes(current.as_ref().map(|current| current.policy()), prepared.basis.policy()),
             diagnostics: prepared.diagnostics,
         },
         Err(unfit) => unfit.into(),
@@ -88,7 +88,7 @@ pub fn apply(daemon: &Daemon, files: Source, because: Option<String>, who: Strin
     };
     let record =
         Record { applied_at: telemetry::time::now(), who, because, digest: prepared.compiled.digest.to_string() };
-    let changes = changes(before.as_ref().map(|before| &before.policy), prepared.basis.policy());
+    let changes = changes(before.as_ref().map(|before| before.policy()), prepared.basis.policy());
     let diagnostics = prepared.diagnostics.clone();
     match install(daemon, &mut state, prepared, record) {
         Ok((generation, mut warnings)) => {
@@ -115,19 +115,18 @@ pub fn install(
     record: Record,
 ) -> anyhow::Result<(u64, Vec<String>)> {
     let Prepared { basis, compiled, .. } = prepared;
-    let (policy, glossary, ground) =
-        (basis.policy().clone(), Arc::clone(&compiled.glossary), Arc::clone(&compiled.ground));
+    let (policy, glossary, ground) = (basis.policy(), Arc::clone(&compiled.glossary), Arc::clone(&compiled.ground));
     let mut gateway = daemon.gateway();
     let kept = state.generations()?.last().copied().unwrap_or(0);
     let generation = next_generation(gateway.generation(), kept);
-    let facts = Gateway::port_facts(&policy)?;
-    let desired = namespaces::desired(&policy, &glossary.numbering, &facts, &daemon.netns_prefix);
+    let facts = Gateway::port_facts(policy)?;
+    let desired = namespaces::desired(policy, &glossary.numbering, &facts, &daemon.netns_prefix);
     state.set_numbering(&glossary.numbering)?;
     state.write(generation, basis.source(), &record)?;
     daemon.learn(generation, &glossary);
 
     let install = |gateway: &mut Gateway| -> anyhow::Result<Digest> {
-        gateway.attach(&policy, &glossary.numbering)?;
+        gateway.attach(policy, &glossary.numbering)?;
         namespaces::add(&desired).context("the municipalities' network namespaces could not be set up")?;
         gateway.connect(&desired)?;
         Ok(gateway.install(&compiled, generation)?.digest)
@@ -148,13 +147,13 @@ pub fn install(
     if let Err(error) = state.judges(generation) {
         warnings.push(format!("the policy is in force, but a reboot may bring back the one before: {error:#}"));
     }
-    let retired = gateway.retire(&policy, &desired).and_then(|()| namespaces::remove_others(&desired));
+    let retired = gateway.retire(policy, &desired).and_then(|()| namespaces::remove_others(&desired));
     if let Err(error) = retired {
         warnings.push(format!("the policy is in force, but what the one before needed could not be removed: {error}"));
     }
     let (shape, digest) = (Shape::of(&compiled), compiled.digest);
     daemon.integrity.lock().unwrap_or_else(PoisonError::into_inner).note(digest, installed);
-    daemon.set_current(Current { generation, basis, ground, policy, glossary, digest, shape, record });
+    daemon.set_current(Current { generation, basis, ground, glossary, digest, shape, record });
     daemon.set_trouble(None);
     Ok((generation, warnings))
 }
@@ -169,7 +168,7 @@ pub fn next_generation(installed: u64, kept: u64) -> u64 {
 fn undo(daemon: &Daemon, gateway: &mut Gateway) {
     // Without one, ports that carry the programs keep them: everything is dropped there.
     let Some(current) = daemon.current() else { return };
-    if let Err(error) = put_in_place(gateway, &current.policy, &current.glossary.numbering, &daemon.netns_prefix) {
+    if let Err(error) = put_in_place(gateway, current.policy(), &current.glossary.numbering, &daemon.netns_prefix) {
         log(&format!("an apply failed, and what it had begun could not be removed: {error}"));
     }
 }

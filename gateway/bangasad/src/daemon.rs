@@ -48,8 +48,6 @@ pub struct Current {
     pub basis: Basis,
     /// Nor compiled.
     pub ground: Arc<Ground>,
-    /// What its files say.
-    pub policy: Policy,
     /// Its numbers in words.
     pub glossary: Arc<Glossary>,
     /// Digest of its tables.
@@ -58,6 +56,13 @@ pub struct Current {
     pub shape: Shape,
     /// Who, when, why.
     pub record: Record,
+}
+
+impl Current {
+    /// What its files say.
+    pub fn policy(&self) -> &Policy {
+        self.basis.policy()
+    }
 }
 
 impl Daemon {

@@ -81,7 +81,7 @@ pub fn status(daemon: &Daemon) -> anyhow::Result<Status> {
     if kernel.generation == 0 {
         warnings.push("no policy is installed: everything is dropped; apply one".into());
     }
-    let policy = current.map(|current| &current.policy);
+    let policy = current.map(Current::policy);
     let record = current.map(|current| &current.record);
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -118,7 +118,7 @@ fn municipalities(
     current: Option<&Current>,
     readings: &Readings,
 ) -> Vec<MunicipalityStatus> {
-    let policy = current.map(|current| &current.policy);
+    let policy = current.map(Current::policy);
     let present: BTreeMap<&str, _> = policy
         .into_iter()
         .flat_map(|policy| &policy.municipalities)
@@ -170,7 +170,7 @@ fn counters(readings: &Readings, municipality: u16) -> Vec<CounterStatus> {
 
 /// Every set that blocks, and every other that has.
 fn sets(words: &Words, current: Option<&Current>, readings: &Readings) -> BTreeMap<String, u64> {
-    let blocking = current.into_iter().flat_map(|current| &current.policy.block);
+    let blocking = current.into_iter().flat_map(|current| &current.policy().block);
     let mut sets: BTreeMap<String, u64> = blocking.map(|set| (set.clone(), 0)).collect();
     for (number, hits) in &readings.set_hits {
         if let Some(name) = words.latest().set_name(*number) {
@@ -202,7 +202,7 @@ pub fn metrics(daemon: &Daemon) -> anyhow::Result<String> {
         *ports.entry(port.xdp_mode.clone()).or_default() += 1;
     }
     let present =
-        current.into_iter().flat_map(|current| &current.policy.municipalities).map(|municipality| &municipality.id);
+        current.into_iter().flat_map(|current| &current.policy().municipalities).map(|municipality| &municipality.id);
     let mut flows: BTreeMap<String, u64> = present.map(|id| (id.clone(), 0)).collect();
     for (number, count) in kernel.flows.iter().enumerate().filter(|(_, count)| **count != 0) {
         flows.insert(name(number as u16).unwrap_or_default(), *count);

@@ -140,9 +140,9 @@ fn adopt(daemon: &Daemon, state: &mut State, generation: u64) -> anyhow::Result<
         let mut gateway = daemon.gateway();
         let installed = gateway.digest(&shape)?;
         daemon.integrity.lock().unwrap_or_else(PoisonError::into_inner).note(digest, installed);
-        let (policy, glossary, record) = (basis.policy().clone(), Arc::clone(&glossary), record.clone());
+        let (glossary, record) = (Arc::clone(&glossary), record.clone());
         let (basis, ground) = (basis.clone(), Arc::clone(&compiled.ground));
-        daemon.set_current(Current { generation, basis, ground, policy, glossary, digest, shape, record });
+        daemon.set_current(Current { generation, basis, ground, glossary, digest, shape, record });
         apply::put_in_place(&mut gateway, prepared.basis.policy(), numbering, &daemon.netns_prefix).context(format!(
             "generation {generation} goes on judging, but not everything it needs is in place; mend what follows, or apply \
              another policy"
