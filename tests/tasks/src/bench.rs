@@ -6,7 +6,8 @@ use std::process::Command;
 use crate::run::{Outcome, step, unstartable};
 use crate::{machine, place, setup};
 
-/// The task. Replaces this process, so that a signal reaches the benchmark, which cleans up.
+/// The task. Replaces this process, so that a signal ends the benchmark. The namespaces of one that was ended are removed
+/// by the next.
 pub fn run() -> Outcome {
     machine::demand_root("the benchmark")?;
     setup::run()?;
