@@ -1,8 +1,8 @@
 //! A ClientHello's body, and the same bytes as a stream of TCP in two segments.
 
-use inspect::client_hello::{ClientHello, Flavour};
-use inspect::records::{MAX_KEPT_BYTES, Records};
-use inspect::{Transport, ja4};
+use hello::client_hello::{ClientHello, Flavour};
+use hello::records::{MAX_KEPT_BYTES, Records};
+use hello::{Transport, ja4};
 
 /// The target.
 pub fn run(bytes: &[u8]) {

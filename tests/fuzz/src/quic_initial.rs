@@ -1,6 +1,6 @@
 //! A datagram of a QUIC client, twice.
 
-use inspect::quic::Client;
+use hello::quic::Client;
 
 /// The target.
 pub fn run(bytes: &[u8]) {

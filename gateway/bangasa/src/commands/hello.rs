@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use inspect::{Hello, Watch};
+use hello::{Hello, Watch};
 
 use crate::capture::{self, Capture, CaptureError, LinkType};
 use crate::exit::Exit;
@@ -115,7 +115,7 @@ fn each_frame(
     let mut capture = Capture::new(pcap)?;
     let end = loop {
         match capture.next_of_any_link() {
-            Ok(Some(packet)) if inspect::frame::can_walk(packet.link.0) => {
+            Ok(Some(packet)) if hello::frame::can_walk(packet.link.0) => {
                 passed_over.read += 1;
                 watch.frame(packet.number, packet.link.0, packet.frame, &mut while_wanted);
             }

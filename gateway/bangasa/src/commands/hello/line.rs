@@ -3,8 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use inspect::client_hello::is_grease;
-use inspect::{Ech, Hello, ja4};
+use hello::client_hello::is_grease;
+use hello::{Ech, Hello, ja4};
 use serde::Serialize;
 
 /// Above the lines for people.

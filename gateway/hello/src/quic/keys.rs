@@ -1,11 +1,11 @@
 //! The keys of Initial packets, RFC 9001 §5.2 and RFC 9369 §3.3.
 //!
-//! By ring and not by `rustls::quic`, which knows three of the versions: captures hold drafts with other salts, and a key
+//! By aws-lc-rs itself and not by `rustls::quic`, which knows three of the versions: captures hold drafts with other salts, and a key
 //! of 16 bytes cannot be handed to it.
 
-use ring::aead::quic::HeaderProtectionKey;
-use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey, quic};
-use ring::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
+use aws_lc_rs::aead::quic::HeaderProtectionKey;
+use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey, quic};
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 
 use super::packet::Initial;
 

@@ -7,7 +7,7 @@
 
 use std::fmt::Write;
 
-use ring::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::client_hello::{ClientHello, extension, is_grease};
 

@@ -1,0 +1,3 @@
+//! `bangasa-inspect`: the inspector of one municipality.
+
+fn main() {}
