@@ -76,7 +76,10 @@ fn check_counts_for_people_and_is_silent_for_programs() {
     let directory = directory.to_str().unwrap();
     let (code, stdout, stderr) = run(&["check", directory]);
     assert_eq!((code, stdout.as_str()), (DONE, ""), "{stderr}");
-    assert!(stderr.contains("半分県 (halves): 2 municipalities, 8 rules, 4 prefixes in 2 sets; digest "), "{stderr}");
+    assert!(
+        stderr.contains("半分県 (halves): 2 municipalities, 8 rules, 0 TLS rules, 4 prefixes in 2 sets; digest "),
+        "{stderr}"
+    );
     assert_eq!(run(&["check", directory, "--json"]).0, DONE);
 }
 
