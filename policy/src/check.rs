@@ -7,9 +7,11 @@ mod attachments;
 mod capacity;
 mod lists;
 mod municipality;
+mod names;
 pub(crate) mod ranges;
 mod rules;
 mod sets;
+mod tls;
 mod unreachable;
 
 pub use again::{Basis, Feeds};
@@ -19,9 +21,12 @@ use crate::diagnostic::{Diagnostic, Problem, Report, Span, did_you_mean};
 use crate::parse;
 use crate::parse::raw::{RawPolicy, RawPrefecture};
 use crate::source::Source;
+use crate::tls::Root;
 use municipality::Town;
+use names::NameLists;
 use rules::{Home, ResolvedRule};
 use sets::Sets;
+use tls::ResolvedTls;
 
 /// What [`check`] found out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,63 +43,90 @@ pub struct Checked {
 pub fn check(source: &Source) -> Checked {
     let mut report = Report::default();
     let prefecture = parse::prefecture(source, &mut report);
-    let (municipalities, mut sets) =
-        parse::municipalities(source, &mut report, |report| sets::resolve(source, prefecture.as_ref(), report));
+    let (municipalities, (mut sets, mut names)) = parse::municipalities(source, &mut report, |report| {
+        let prefecture = prefecture.as_ref();
+        (sets::resolve(source, prefecture, report), names::resolve(source, prefecture, report))
+    });
     let raw = RawPolicy { prefecture, municipalities };
 
     let block = raw.prefecture.as_ref().map_or_else(Vec::new, |prefecture| block(prefecture, &mut sets, &mut report));
     let mut essential = Vec::new();
     let mut baseline = Vec::new();
+    let mut above = None;
+    let mut roots = Vec::new();
     if let Some(prefecture) = &raw.prefecture {
         ports(prefecture, &mut report);
         essential = sets.resolve_items(&prefecture.essential, Home::Prefecture, &mut report).ranges().prefixes();
         baseline = rules::baseline(&prefecture.baseline, &mut sets, &mut report);
+        let tls = tls::resolve(&prefecture.tls, Home::Prefecture, None, &mut sets, &mut names, &mut report);
+        above = Some((prefecture, tls));
+        roots = tls::roots(source, prefecture, &mut report);
     }
-    let towns: Vec<Town<'_>> =
-        raw.municipalities.iter().map(|raw| municipality::municipality(raw, &mut sets, &mut report)).collect();
+    let town = |raw| municipality::municipality(raw, &mut sets, &mut names, &mut report);
+    let towns: Vec<Town<'_>> = raw.municipalities.iter().map(town).collect();
     attachments::check(&raw, &mut report);
     across::check(&raw, &towns, &mut report);
     capacity::check(&raw, &baseline, &towns, &mut report);
     unreachable::check(&baseline, &towns, &mut report);
+    if let Some((prefecture, tls)) = &above {
+        tls::across(prefecture, tls, &baseline, &towns, &mut report);
+    }
+    names.finish(&mut report);
     sets.report_unused(&mut report);
     if raw.municipalities.is_empty() && report.errors() == 0 {
         nobody(&raw, &mut report);
     }
 
     let feeds = sets.feeds(&raw);
-    let policy =
-        (report.errors() == 0).then(|| assemble(&raw, sets, block, essential, &baseline, &towns, &report)).flatten();
+    let parts = || {
+        let (prefecture, tls) = above?;
+        let parts = Parts { prefecture, sets, names, block, essential, baseline: &baseline, tls, roots, towns: &towns };
+        parts.assemble(&report)
+    };
+    let policy = if report.errors() == 0 { parts() } else { None };
     Checked { policy, diagnostics: report.finish(), feeds }
 }
 
-/// None only if a part is missing without an error having been reported, which would be a fault of this module.
-fn assemble(
-    raw: &RawPolicy,
+/// What a policy is made of.
+struct Parts<'p, 'r> {
+    prefecture: &'p RawPrefecture,
     sets: Sets,
+    names: NameLists,
     block: Vec<String>,
     essential: Vec<ipnet::IpNet>,
-    baseline: &[ResolvedRule<'_>],
-    towns: &[Town<'_>],
-    report: &Report<'_>,
-) -> Option<Policy> {
-    let prefecture = raw.prefecture.as_ref()?;
-    let names = |list: &[crate::diagnostic::Spanned<String>]| list.iter().map(|name| name.value.clone()).collect();
-    let mut municipalities = towns.iter().map(|town| town.finish(report)).collect::<Option<Vec<_>>>()?;
-    municipalities.sort_by(|one, other| one.id.cmp(&other.id));
-    Some(Policy {
-        id: prefecture.id.as_ref()?.value.clone(),
-        name: prefecture.name.as_ref()?.value.clone(),
-        uplinks: names(&prefecture.uplinks.items),
-        accesses: names(&prefecture.accesses.items),
-        baseline: baseline.iter().map(|rule| rule.finish(report)).collect::<Option<Vec<_>>>()?,
-        block,
-        essential,
-        municipalities: municipalities.into(),
-        sets: sets
-            .into_resolved()
-            .map(|(name, set)| (name, Set { location: report.location(set.span), prefixes: set.list.prefixes() }))
-            .collect(),
-    })
+    baseline: &'p [ResolvedRule<'r>],
+    tls: ResolvedTls<'r>,
+    roots: Vec<Root>,
+    towns: &'p [Town<'r>],
+}
+
+impl Parts<'_, '_> {
+    /// None only if a part is missing without an error having been reported, which would be a fault of this module.
+    fn assemble(self, report: &Report<'_>) -> Option<Policy> {
+        let prefecture = self.prefecture;
+        let names = |list: &[crate::diagnostic::Spanned<String>]| list.iter().map(|name| name.value.clone()).collect();
+        let mut municipalities = self.towns.iter().map(|town| town.finish(report)).collect::<Option<Vec<_>>>()?;
+        municipalities.sort_by(|one, other| one.id.cmp(&other.id));
+        Some(Policy {
+            id: prefecture.id.as_ref()?.value.clone(),
+            name: prefecture.name.as_ref()?.value.clone(),
+            uplinks: names(&prefecture.uplinks.items),
+            accesses: names(&prefecture.accesses.items),
+            baseline: self.baseline.iter().map(|rule| rule.finish(report)).collect::<Option<Vec<_>>>()?,
+            block: self.block,
+            essential: self.essential,
+            names: self.names.into_checked(report),
+            tls: self.tls.finish(report)?,
+            resolvers: prefecture.tls.resolvers.items.iter().map(|resolver| resolver.value).collect(),
+            roots: self.roots,
+            municipalities: municipalities.into(),
+            sets: self
+                .sets
+                .into_resolved()
+                .map(|(name, set)| (name, Set { location: report.location(set.span), prefixes: set.list.prefixes() }))
+                .collect(),
+        })
+    }
 }
 
 fn block(prefecture: &RawPrefecture, sets: &mut Sets, report: &mut Report<'_>) -> Vec<String> {

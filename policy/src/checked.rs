@@ -2,20 +2,24 @@
 
 mod addresses;
 mod municipalities;
+mod tls;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use abi::Direction;
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 pub use addresses::{Addresses, Prefixes};
 pub use municipalities::Municipalities;
+pub use tls::{Hosts, NameList, Tls, TlsRule};
 
 use crate::source::Location;
+use crate::tls::{Limits, Root};
 
-/// A whole prefecture.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A whole prefecture; by default one with nothing in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// `[prefecture] id`.
     pub id: String,
@@ -33,6 +37,14 @@ pub struct Policy {
     pub essential: Vec<IpNet>,
     /// The prefecture's rules, before any municipality's.
     pub baseline: Vec<Rule>,
+    /// `[names]`: every named list of host names, by name.
+    pub names: BTreeMap<String, NameList>,
+    /// `[tls]`: the prefecture's rules, before any municipality's, and what holds where a municipality says nothing.
+    pub tls: Tls,
+    /// `[tls] resolvers`: where names of spliced connections are looked up.
+    pub resolvers: Vec<SocketAddr>,
+    /// `[tls] roots`: further roots that upstream certificates may chain to.
+    pub roots: Vec<Root>,
     /// Sorted by id.
     pub municipalities: Municipalities,
 }
@@ -71,6 +83,10 @@ pub struct Municipality {
     pub egress: Rules,
     /// `[ingress]`.
     pub ingress: Rules,
+    /// `[tls]`.
+    pub tls: Tls,
+    /// `[tls] limits`.
+    pub tls_limits: Limits,
     /// The file it stands in.
     pub location: Location,
 }
@@ -138,7 +154,7 @@ pub struct Rule {
 }
 
 /// A protocol, with destination ports where it has them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Service {
     /// IP protocol number.
     pub protocol: u8,

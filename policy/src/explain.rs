@@ -6,14 +6,17 @@
 mod frame;
 mod packet;
 mod text;
+mod tls;
 
 use serde::Serialize;
 
 use crate::checked::Policy;
 use crate::model::{BadPortName, Model, Stage, Step, Trace, enter};
 use crate::source::Location;
+use abi::Verdict;
 
 pub use packet::PacketTextError;
+pub use tls::{Hello, HelloError, TlsAnswer};
 
 /// One packet explained. `Display` is for people, `Serialize` for programs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,6 +41,8 @@ pub struct Explanation {
     pub municipality: Option<String>,
     /// [`abi::Direction::name`].
     pub direction: &'static str,
+    /// What TLS rules say, if they were asked and the verdict is `inspect`.
+    pub tls: Option<TlsAnswer>,
 }
 
 /// A rule and where it stands.
@@ -68,13 +73,19 @@ pub enum ExplainError {
     /// The packet's text cannot be understood.
     #[error(transparent)]
     Packet(#[from] PacketTextError),
+    /// TLS rules cannot be asked that.
+    #[error(transparent)]
+    Hello(#[from] HelloError),
 }
 
 /// Explains a packet like `tcp 10.4.20.7:51000 > 198.51.100.4:443` that enters a port like `lan0.101`.
 ///
+/// With a hello, TLS rules are asked as well.
+///
 /// # Errors
-/// The port or the text is not understood; the message says what is.
-pub fn explain(policy: &Policy, port: &str, packet: &str) -> Result<Explanation, ExplainError> {
+/// The port, the text or the hello is not understood; the message says what is.
+pub fn explain(policy: &Policy, port: &str, packet: &str, hello: Option<&Hello>) -> Result<Explanation, ExplainError> {
+    hello.map_or(Ok(()), Hello::check)?;
     let asked = packet::parse(packet)?;
     let (base, frame) = enter(port, &frame::build(&asked))?;
     if !policy.uplinks.iter().chain(&policy.accesses).any(|known| known == base) {
@@ -82,10 +93,24 @@ pub fn explain(policy: &Policy, port: &str, packet: &str) -> Result<Explanation,
     }
     let mut trace = Trace::on();
     let (judgement, rule) = Model::new(policy, FIRST_GENERATION).judge_traced(base, 0, &frame, &mut trace);
+    let mut steps = trace.into_steps();
+    let mut answer = None;
+    let is_inspected = judgement.verdict == Verdict::Inspect;
+    match (is_inspected, hello, &judgement.municipality) {
+        (true, Some(hello), Some(municipality)) => {
+            if let Some((step, said)) = tls::judge(policy, municipality, &asked, hello)? {
+                steps.push(step);
+                answer = Some(said);
+            }
+        }
+        (true, None, Some(municipality)) => steps.push(tls::unasked(policy, municipality)),
+        (false, Some(_), _) => steps.push(tls::unreached(judgement.verdict.name())),
+        _ => {}
+    }
     Ok(Explanation {
         packet: packet.split_whitespace().collect::<Vec<_>>().join(" "),
         port: port.to_owned(),
-        steps: trace.into_steps(),
+        steps,
         verdict: judgement.verdict.name(),
         reason: judgement.reason.name(),
         meaning: judgement.reason.help(),
@@ -97,6 +122,7 @@ pub fn explain(policy: &Policy, port: &str, packet: &str) -> Result<Explanation,
         }),
         municipality: judgement.municipality,
         direction: judgement.direction.name(),
+        tls: answer,
     })
 }
 

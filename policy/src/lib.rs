@@ -4,7 +4,8 @@
 //! Source ─► parse ─► check ─► Policy ─► compile ─► CompiledPolicy (Tables, RuleDoc, digest)
 //!                               ├────► model   (judges packets, apart from compile)
 //!                               ├────► explain (every stage in words)
-//!                               └────► plan    (what would change)
+//!                               ├────► plan    (what would change)
+//!                               └────► tls     (what becomes of inspected connections)
 //! ```
 //! Installing tables is `dataplane::install`; reading directories is the caller's.
 
@@ -29,6 +30,7 @@ mod rulebook;
 mod services;
 pub mod source;
 pub mod tables;
+pub mod tls;
 mod views;
 
 pub use check::{Basis, Checked, Feeds, check};

@@ -44,8 +44,8 @@ use prefecture::{Prefecture, Rule};
 
 pub use enter::{BadPortName, enter};
 pub use rules::Mismatch;
-pub(crate) use trace::Trace;
 pub use trace::{Skipped, Stage, Step};
+pub(crate) use trace::{Trace, counted};
 
 /// The gateway, as it should be.
 #[derive(Debug, Default)]

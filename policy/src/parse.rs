@@ -4,11 +4,13 @@
 pub(crate) mod document;
 pub(crate) mod lines;
 mod municipality;
+pub(crate) mod names;
 mod prefecture;
 mod quick;
 pub(crate) mod raw;
 mod rule;
 pub(crate) mod scalar;
+mod tls;
 mod walk;
 
 use std::panic::resume_unwind;

@@ -4,9 +4,11 @@
 //! what has no order. An empty plan means that the tables stay the same, byte for byte.
 
 mod compare;
+mod order;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::fmt;
 
@@ -17,7 +19,7 @@ use crate::checked::Policy;
 /// Every change, the prefecture's first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Plan {
-    /// Names, ports, sets, block list, essential services, baseline.
+    /// Names, ports, sets, block list, essential services, baseline, lists of names, TLS rules.
     pub prefecture: Vec<Change>,
     /// The municipalities that change, by id.
     pub municipalities: Vec<MunicipalityPlan>,
@@ -72,7 +74,7 @@ pub enum Change {
     },
     /// A rule.
     Rule {
-        /// `baseline`, `egress` or `ingress`.
+        /// `baseline`, `egress`, `ingress` or `tls`.
         list: &'static str,
         /// Its name.
         rule: String,

@@ -27,9 +27,18 @@ sets = ["scanners", "botnets", "partners"]
 name = "partners-only-by-day"
 to = ["@partners"]
 action = "deny"
+[names]
+banks = { file = "names/banks.txt" }
+[tls]
+[[tls.rule]]
+name = "banks"
+sni = ["@banks"]
+action = "block"
 "#;
 
 const FEEDS: [&str; 3] = ["sets/scanners.netset", "sets/botnets.netset", "sets/partners.netset"];
+
+const NAMES: &str = "names/banks.txt";
 
 fn line(rng: &mut StdRng) -> String {
     let (a, b, c) = (rng.random_range(0..4), rng.random_range(0..16), rng.random_range(0..4) * 64);
@@ -73,6 +82,7 @@ fn source(rng: &mut StdRng) -> Source {
     for number in 0..3 {
         source.files.insert(format!("municipalities/m{number}.toml"), municipality(rng, number).into());
     }
+    source.files.insert(NAMES.to_owned(), "www.bank.example\n".into());
     source
 }
 
@@ -80,7 +90,12 @@ fn source(rng: &mut StdRng) -> Source {
 fn edit(rng: &mut StdRng, source: &mut Source) {
     let path = FEEDS[rng.random_range(0..FEEDS.len())];
     let mut text = String::from_utf8(source.files[path].clone()).unwrap();
-    match rng.random_range(0..20) {
+    match rng.random_range(0..22) {
+        20 => drop(source.files.insert(NAMES.to_owned(), format!(".b{}.example\n", rng.random_range(0..9)).into())),
+        21 => {
+            let bad = rng.random::<bool>();
+            source.files.insert(NAMES.to_owned(), if bad { "*.bank.example\n".into() } else { "# closed\n".into() });
+        }
         0 => text = "not an address\n".to_owned(),
         1 => text.clear(),
         2 => text.push_str("# nothing but a remark\n"),
@@ -151,4 +166,24 @@ fn a_check_that_builds_on_another_finds_the_same() {
         }
     }
     assert!(quick > 40 && whole > 20 && refused > 4 && shared > 10, "of all: {quick}, {whole}, {refused}, {shared}");
+}
+
+/// Nothing of a list of names is taken over from an earlier check, and nothing of it is in the tables.
+#[test]
+fn a_list_of_names_that_changed_is_read_again() {
+    let source = source(&mut StdRng::seed_from_u64(3));
+    let earlier = check(&source);
+    let mut edited = source.clone();
+    edited.files.insert(NAMES.to_owned(), "WWW.Other.Example\n.bank.example\n".into());
+    let basis = Basis::new(source, earlier.clone()).unwrap();
+    let found = basis.check(&edited);
+    assert_eq!(found, check(&edited));
+    let (old, new) = (earlier.policy.unwrap(), found.policy.unwrap());
+    assert_eq!(new.names["banks"].names.iter().collect::<Vec<_>>(), [".bank.example", "www.other.example"]);
+    assert!(new.tls.rules[0].sni.as_ref().unwrap().lists().eq([&new.names["banks"].names]));
+    let told =
+        "prefecture\n  names of list `banks`: .bank.example, www.other.example added, www.bank.example removed\n";
+    assert_eq!(policy::plan(Some(&old), &new).to_string(), told);
+    edited.files.insert(NAMES.to_owned(), "*.example\n".into());
+    assert_eq!(basis.check(&edited), check(&edited));
 }

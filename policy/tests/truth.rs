@@ -155,17 +155,7 @@ fn parse(frame: &[u8]) -> Judgement {
 }
 
 fn uplink_only() -> Policy {
-    Policy {
-        id: "test".into(),
-        name: String::new(),
-        uplinks: vec!["wan0".into()],
-        accesses: vec![],
-        sets: BTreeMap::new(),
-        block: vec![],
-        essential: vec![],
-        baseline: vec![],
-        municipalities: vec![].into(),
-    }
+    Policy { id: "test".into(), uplinks: vec!["wan0".into()], ..Policy::default() }
 }
 
 /// Ethernet frames of a capture by number, from 1; up to the damage if it is damaged.

@@ -60,14 +60,16 @@ pub fn summary(policy: &Policy) -> Result<String, CompileError> {
     let rules = |rules: &policy::checked::Rules| rules.rules.len();
     let municipalities = policy.municipalities.iter();
     let rules = policy.baseline.len() + municipalities.map(|it| rules(&it.egress) + rules(&it.ingress)).sum::<usize>();
+    let tls = policy.tls.rules.len() + policy.municipalities.iter().map(|it| it.tls.rules.len()).sum::<usize>();
     let prefixes: usize = policy.sets.values().map(|set| set.prefixes.len()).sum();
     let digest = policy::compile(policy, &Numbering::default())?.digest;
     Ok(format!(
-        "{} ({}): {}, {}, {} in {}; digest {digest}",
+        "{} ({}): {}, {}, {}, {} in {}; digest {digest}",
         policy.name,
         policy.id,
         count(policy.municipalities.len(), "municipality", "municipalities"),
         count(rules, "rule", "rules"),
+        count(tls, "TLS rule", "TLS rules"),
         count(prefixes, "prefix", "prefixes"),
         count(policy.sets.len(), "set", "sets"),
     ))

@@ -76,7 +76,10 @@ fn check_counts_for_people_and_is_silent_for_programs() {
     let directory = directory.to_str().unwrap();
     let (code, stdout, stderr) = run(&["check", directory]);
     assert_eq!((code, stdout.as_str()), (DONE, ""), "{stderr}");
-    assert!(stderr.contains("半分県 (halves): 2 municipalities, 8 rules, 4 prefixes in 2 sets; digest "), "{stderr}");
+    assert!(
+        stderr.contains("半分県 (halves): 2 municipalities, 8 rules, 0 TLS rules, 4 prefixes in 2 sets; digest "),
+        "{stderr}"
+    );
     assert_eq!(run(&["check", directory, "--json"]).0, DONE);
 }
 
@@ -206,6 +209,34 @@ fn explain_names_the_rule_and_its_place() {
     assert_eq!((&explanation["verdict"], &explanation["set"]), (&"drop".into(), &"documentation".into()));
     let (code, _, stderr) = explain(&["tcp 10.1.2.3 to nowhere"]);
     assert_eq!(code, USAGE, "{stderr}");
+}
+
+#[test]
+fn explain_asks_tls_rules_where_packet_rules_inspect() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policy/example");
+    let packet = "tcp 10.10.64.7:51000 > 198.51.100.4:443";
+    let explain = |more: &[&str]| {
+        let arguments = ["explain", "--policy", directory.to_str().unwrap(), "--port", "lan0.101", packet];
+        run(&[&arguments, more].concat())
+    };
+    let (code, stdout, stderr) = explain(&["--sni", "WWW.Bank.Example"]);
+    assert_eq!((code, stderr.as_str()), (DONE, ""));
+    assert!(
+        stdout.contains("then splice, the prefecture's TLS rule `banks-stay-closed` (prefecture.toml:"),
+        "{stdout}"
+    );
+    assert!(stdout.contains("not `known-implant` (prefecture.toml:"), "{stdout}");
+    let (_, stdout, _) = explain(&["--sni", "ゲーム.example", "--alpn", "h2,http/1.1", "--json"]);
+    let explanation: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((&explanation["verdict"], &explanation["tls"]["action"]), (&"inspect".into(), &"block".into()));
+    assert_eq!(explanation["tls"]["rule"]["name"], "no-games-at-school");
+    assert_eq!(explanation["tls"]["rule"]["location"]["file"], "municipalities/shiomi.toml");
+    let implant = ["--ja4", "t12d1209h1_d34a8e72043a_b39be8c56a14"];
+    assert!(explain(&implant).1.contains("then block, the prefecture's TLS rule `known-implant`"));
+    assert!(explain(&["--speaks", "http"]).1.contains("then inspect, the default of TLS rules"));
+    assert!(explain(&[]).1.contains("ask with `--sni NAME`"));
+    assert_eq!(explain(&["--sni", "*.example"]).0, USAGE);
+    assert_eq!(explain(&["--speaks", "smtp"]).0, USAGE);
 }
 
 #[test]

@@ -15,8 +15,12 @@ pub const TOTAL_BYTES: u64 = 256 << 20;
 pub const FILES: usize = 4_096;
 /// Directories below the first.
 const DEPTH: usize = 4;
-/// Extensions that are read anywhere; in `sets/` every file is.
+/// Extensions that are read anywhere.
 const EXTENSIONS: [&str; 4] = ["toml", "csv", "netset", "txt"];
+/// Folders in which every file is read: feeds come with names of their own.
+const LISTS: [&str; 2] = ["sets", "names"];
+/// The folder of certificates, and their extension. Not anywhere: what is read is sent and kept, and keys are `.pem` too.
+const ROOTS: (&str, &str) = ("roots", "pem");
 
 /// Why a directory cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -43,8 +47,8 @@ pub enum DirectoryError {
     TooLarge(PathBuf),
 }
 
-/// Reads the files of a policy: `.toml`, `.csv`, `.netset` and `.txt` anywhere, and everything in `sets/`. Hidden
-/// files and directories are left out. Whether what is there is a policy, and what it lacks, is for [`policy::check`].
+/// Reads the files of a policy: `.toml`, `.csv`, `.netset` and `.txt` anywhere, everything in `sets/` and `names/`, and
+/// `.pem` in `roots/`. Hidden files and directories are left out. Whether what is there is a policy, and what it lacks, is for [`policy::check`].
 pub fn read_directory(directory: impl AsRef<Path>) -> Result<Source, DirectoryError> {
     let directory = directory.as_ref();
     let root = directory.canonicalize().map_err(|error| unreadable(directory, error))?;
@@ -105,8 +109,8 @@ impl Reader<'_> {
 }
 
 fn is_policy_file(path: &Path, prefix: &str) -> bool {
-    prefix == "sets"
-        || path.extension().and_then(|extension| extension.to_str()).is_some_and(|ext| EXTENSIONS.contains(&ext))
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    LISTS.contains(&prefix) || EXTENSIONS.contains(&extension) || (prefix, extension) == ROOTS
 }
 
 fn unreadable(path: &Path, error: io::Error) -> DirectoryError {
@@ -124,6 +128,13 @@ mod tests {
         fs::create_dir(directory.path().join("sets")).unwrap();
         fs::write(directory.path().join("prefecture.toml"), "schema = 1").unwrap();
         fs::write(directory.path().join("sets/threats"), "192.0.2.0/24").unwrap();
+        for folder in ["names", "roots"] {
+            fs::create_dir(directory.path().join(folder)).unwrap();
+        }
+        fs::write(directory.path().join("names/banks"), ".bank.example").unwrap();
+        fs::write(directory.path().join("roots/partner.pem"), "a certificate").unwrap();
+        fs::write(directory.path().join("roots/partner.key"), "a key").unwrap();
+        fs::write(directory.path().join("key.pem"), "a key").unwrap();
         fs::write(directory.path().join("README.md"), "not policy").unwrap();
         directory
     }
@@ -132,7 +143,10 @@ mod tests {
     fn reads_policy_files_and_nothing_else() {
         let directory = policy_directory();
         let source = read_directory(directory.path()).unwrap();
-        assert_eq!(source.files.keys().collect::<Vec<_>>(), ["prefecture.toml", "sets/threats"]);
+        assert_eq!(
+            source.files.keys().collect::<Vec<_>>(),
+            ["names/banks", "prefecture.toml", "roots/partner.pem", "sets/threats"]
+        );
     }
 
     #[test]

@@ -7,9 +7,11 @@ use abi::Direction;
 use abi::limits::POOL_ADDRESSES;
 use ipnet::IpNet;
 
+use super::names::NameLists;
 use super::ranges::Ranges;
 use super::rules::{self, Home, ResolvedRule, Section, Sections};
 use super::sets::Sets;
+use super::tls::{self, ResolvedTls};
 use crate::checked::{Action, Attachment, Isolation, Municipality, Rules};
 use crate::diagnostic::{Problem, Report, Span, Spanned};
 use crate::parse::raw::{Item, List, RawIsolation, RawMunicipality};
@@ -27,9 +29,15 @@ pub(crate) struct Town<'r> {
     isolation: Isolation,
     pub egress: Vec<ResolvedRule<'r>>,
     pub ingress: Vec<ResolvedRule<'r>>,
+    pub tls: ResolvedTls<'r>,
 }
 
-pub(crate) fn municipality<'r>(raw: &'r RawMunicipality, sets: &mut Sets, report: &mut Report<'_>) -> Town<'r> {
+pub(crate) fn municipality<'r>(
+    raw: &'r RawMunicipality,
+    sets: &mut Sets,
+    names: &mut NameLists,
+    report: &mut Report<'_>,
+) -> Town<'r> {
     if raw.prefixes.items.is_empty() && raw.prefixes.complete {
         let problem = Problem::error("no-prefix", raw.prefixes.span, "this municipality has no addresses");
         report.push(problem.help("name the prefixes that its terminals and servers use".to_owned()));
@@ -47,13 +55,14 @@ pub(crate) fn municipality<'r>(raw: &'r RawMunicipality, sets: &mut Sets, report
     let isolation = isolation(raw, &own, known, home, sets, report);
     let mut egress = rules::municipality(&raw.egress.rules, Direction::Egress, home, sets, report);
     let mut ingress = rules::municipality(&raw.ingress.rules, Direction::Ingress, home, sets, report);
+    let tls = tls::resolve(&raw.tls, home, known.then_some(&own), sets, names, report);
     if known {
         egress.iter_mut().for_each(|rule| rules::meets_insiders(rule, &own, report));
         raw.pool.items.iter().for_each(|prefix| own.add_prefix(prefix.value));
         own.normalize();
         ingress.iter_mut().for_each(|rule| rules::meets_insiders(rule, &own, report));
     }
-    Town { raw, pool: pool(raw, &published, report), published, isolation, egress, ingress }
+    Town { raw, pool: pool(raw, &published, report), published, isolation, egress, ingress, tls }
 }
 
 fn resolved_sections<'r>(raw: &'r RawMunicipality, sets: &mut Sets) -> Sections<'r> {
@@ -222,6 +231,8 @@ impl Town<'_> {
             limits: raw.limits.iter().map(|&(name, limit)| (name.to_owned(), limit)).collect(),
             egress: rules(raw.egress.default, &self.egress)?,
             ingress: rules(raw.ingress.default, &self.ingress)?,
+            tls: self.tls.finish(report)?,
+            tls_limits: raw.tls.limits,
             location: report.location(id.span),
         })
     }

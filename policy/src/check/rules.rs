@@ -10,8 +10,8 @@ use super::ranges::Ranges;
 use super::sets::Sets;
 use super::unknown;
 use crate::checked::{Action, Rule, Service};
-use crate::diagnostic::{Problem, Report, Span};
-use crate::parse::raw::{RawMunicipality, RawRule};
+use crate::diagnostic::{Problem, Report, Span, Spanned};
+use crate::parse::raw::{Item, List, RawMunicipality, RawRule};
 
 /// TCP's protocol number.
 const TCP: u8 = 6;
@@ -73,7 +73,7 @@ pub(crate) struct ResolvedRule<'r> {
 
 /// The prefecture's rules.
 pub(crate) fn baseline<'r>(raw: &'r [RawRule], sets: &mut Sets, report: &mut Report<'_>) -> Vec<ResolvedRule<'r>> {
-    unique_names(raw, report);
+    unique_names(raw.iter().filter_map(|rule| rule.name.as_ref()), report);
     let directions = |rule: &RawRule| match rule.direction {
         Some(direction) => vec![direction],
         None => vec![Direction::Egress, Direction::Ingress],
@@ -89,7 +89,7 @@ pub(crate) fn municipality<'r>(
     sets: &mut Sets,
     report: &mut Report<'_>,
 ) -> Vec<ResolvedRule<'r>> {
-    unique_names(raw, report);
+    unique_names(raw.iter().filter_map(|rule| rule.name.as_ref()), report);
     raw.iter().map(|rule| resolve(rule, vec![direction], home, sets, report)).collect()
 }
 
@@ -112,7 +112,7 @@ fn resolve<'r>(
 }
 
 /// Sorted by protocol, with overlapping and touching ranges of ports united.
-fn unite(mut services: Vec<Service>) -> Vec<Service> {
+pub(super) fn unite(mut services: Vec<Service>) -> Vec<Service> {
     for service in &mut services {
         service.ports = service.ports.filter(|&ports| ports != (0, u16::MAX));
     }
@@ -134,9 +134,10 @@ fn unite(mut services: Vec<Service>) -> Vec<Service> {
     united
 }
 
-fn unique_names(raw: &[RawRule], report: &mut Report<'_>) {
+/// Reports names that two rules of one list have.
+pub(super) fn unique_names<'r>(names: impl Iterator<Item = &'r Spanned<String>>, report: &mut Report<'_>) {
     let mut seen: HashMap<&str, Span> = HashMap::new();
-    for name in raw.iter().filter_map(|rule| rule.name.as_ref()) {
+    for name in names {
         if let Some(&first) = seen.get(name.value.as_str()) {
             let problem =
                 Problem::error("duplicate-rule", name.span, format!("there are two rules named `{}`", name.value));
@@ -178,44 +179,51 @@ fn matches_something(rule: &mut ResolvedRule<'_>, report: &mut Report<'_>) {
     if !rule.complete {
         return;
     }
-    let mut dead = |span: Span, why: String, help: &str, report: &mut Report<'_>| {
-        let problem =
-            Problem::warning("never-matches", rule.raw.at(), format!("{} can never match", rule.raw.called()));
-        report.push(problem.related(span, why).help(help.to_owned()));
-        rule.dead = true;
-    };
     let sides = [("from", &rule.from, &rule.raw.from), ("to", &rule.to, &rule.raw.to)];
+    let nobody = nobody(sides).or_else(|| {
+        let raw = rule.raw.services.as_ref().filter(|_| rule.services.as_ref().is_some_and(Vec::is_empty))?;
+        let help = "leave `ports` and `protocols` out for any, or remove the rule".to_owned();
+        Some(Nobody { span: raw.span, why: "an empty list is nothing", help })
+    });
+    if let Some(nobody) = nobody {
+        nobody.tell(rule.raw.at(), &rule.raw.called(), report);
+        rule.dead = true;
+    }
+}
+
+/// Why no packet or connection can match.
+pub(super) struct Nobody {
+    pub span: Span,
+    pub why: &'static str,
+    pub help: String,
+}
+
+impl Nobody {
+    pub fn tell(self, at: Span, called: &str, report: &mut Report<'_>) {
+        let problem = Problem::warning("never-matches", at, format!("{called} can never match"));
+        report.push(problem.related(self.span, self.why).help(self.help));
+    }
+}
+
+/// A side with its key, as it is and as it was written.
+pub(super) type Side<'s> = (&'static str, &'s Option<Addresses>, &'s Option<List<Spanned<Item>>>);
+
+/// Whether the two sides leave anybody.
+pub(super) fn nobody(sides: [Side<'_>; 2]) -> Option<Nobody> {
     for (key, resolved, raw) in sides {
         if let (Some(resolved), Some(raw)) = (resolved, raw)
             && resolved.is_empty()
         {
             let why = if raw.items.is_empty() { "an empty list is nobody" } else { "there is no address in this" };
             let help = format!("leave `{key}` out for any address, or remove the rule");
-            return dead(raw.span, why.to_owned(), &help, report);
+            return Some(Nobody { span: raw.span, why, help });
         }
     }
-    if let (Some(services), Some(raw)) = (&rule.services, &rule.raw.services)
-        && services.is_empty()
-    {
-        return dead(
-            raw.span,
-            "an empty list is nothing".to_owned(),
-            "leave `ports` and `protocols` out for any, or remove the rule",
-            report,
-        );
-    }
-    if let (Some(from), Some(to), Some(raw)) = (&rule.from, &rule.to, &rule.raw.to) {
-        let (from, to) = (from.families(), to.families());
-        if !(from.0 && to.0 || from.1 && to.1) {
-            let why = "of the other family than all of `from`".to_owned();
-            dead(
-                raw.span,
-                why,
-                "a packet is IPv4 or IPv6, not both: name addresses of one family on both sides",
-                report,
-            );
-        }
-    }
+    let [(_, from, _), (_, to, raw)] = sides;
+    let (from, to, raw) = (from.as_ref()?.families(), to.as_ref()?.families(), raw.as_ref()?);
+    let help = "a packet is IPv4 or IPv6, not both: name addresses of one family on both sides".to_owned();
+    let meet = from.0 && to.0 || from.1 && to.1;
+    (!meet).then_some(Nobody { span: raw.span, why: "of the other family than all of `from`", help })
 }
 
 /// Reports a rule whose inside addresses are none of the municipality's, so that no packet gets as far as to it.

@@ -17,6 +17,8 @@ use crate::source::Source;
 
 /// The country file that is read unless another is named.
 const COUNTRIES: &str = "countries.csv";
+/// Where the files lie, as a rule.
+const USUAL: &str = "set files lie in `sets/`";
 
 /// Every set there is.
 #[derive(Debug, Default)]
@@ -93,7 +95,7 @@ impl<'a> Files<'a> {
         if let Some((ranges, complete)) = self.sets.get(name.value.as_str()) {
             return (Rc::clone(ranges), *complete);
         }
-        let Some((path, bytes)) = find_file(self.source, name, report) else {
+        let Some((path, bytes)) = find_file(self.source, name, USUAL, report) else {
             return (Rc::default(), false);
         };
         let read = document::text(path, bytes, report).map(|(file, text)| lines::set_file(file, text, report));
@@ -104,7 +106,13 @@ impl<'a> Files<'a> {
     }
 }
 
-fn find_file<'a>(source: &'a Source, name: &Spanned<String>, report: &mut Report<'_>) -> Option<(&'a str, &'a [u8])> {
+/// A file of the directory; reports that there is none, and where such files lie.
+pub(super) fn find_file<'a>(
+    source: &'a Source,
+    name: &Spanned<String>,
+    usual: &str,
+    report: &mut Report<'_>,
+) -> Option<(&'a str, &'a [u8])> {
     if let Some((path, bytes)) = source.files.get_key_value(&name.value) {
         return Some((path, bytes));
     }
@@ -115,7 +123,7 @@ fn find_file<'a>(source: &'a Source, name: &Spanned<String>, report: &mut Report
         None if name.value.starts_with('/') || name.value.contains("..") || name.value.contains('\\') => {
             "files are named relative to the policy directory, with `/`, and lie inside it".to_owned()
         }
-        None => "create it, or correct its name; set files lie in `sets/`".to_owned(),
+        None => format!("create it, or correct its name; {usual}"),
     };
     report.push(problem.help(help));
     None
@@ -150,7 +158,7 @@ fn countries<'a>(
         Some(names) => {
             let mut complete = names.complete;
             for name in &names.items {
-                match find_file(source, name, report) {
+                match find_file(source, name, USUAL, report) {
                     Some((path, bytes)) => add(path, bytes, report),
                     None => complete = false,
                 }
@@ -280,6 +288,7 @@ impl Sets {
             set.is_some_and(|set| !set.named && set.complete && !set.list.ranges.is_empty() && !set.list.is_shared())
         };
         let countries = prefecture.country_files.iter().flat_map(|files| &files.items).map(|file| file.value.as_str());
+        // No line is good as a prefix and as a host name, and none of a certificate: such files are no feeds as well.
         let others: Vec<&str> = countries.chain([COUNTRIES, parse::PREFECTURE]).collect();
         let is_free = |file: &str| !others.contains(&file) && !file.starts_with(parse::MUNICIPALITIES);
         let feeds = prefecture.sets.iter().filter(|raw| is_feed(raw)).filter_map(|raw| {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use abi::Direction;
 use ipnet::IpNet;
 
-use crate::checked::{Action, Attachment, Isolation, Municipality, Policy, Rule, Rules, Service, Set};
+use crate::checked::{Action, Attachment, Isolation, Municipality, Policy, Rule, Rules, Service, Set, Tls};
 use crate::source::Location;
+use crate::tls::Limits;
 
 pub(crate) fn at(file: &str, line: u32) -> Location {
     Location { file: file.to_owned(), line, column: 1 }
@@ -24,11 +25,8 @@ pub(crate) fn prefecture(municipalities: Vec<Municipality>) -> Policy {
         name: "宮城県".to_owned(),
         uplinks: vec!["wan0".to_owned()],
         accesses: vec!["lan0".to_owned()],
-        sets: BTreeMap::new(),
-        block: Vec::new(),
-        essential: Vec::new(),
-        baseline: Vec::new(),
         municipalities: municipalities.into(),
+        ..Policy::default()
     }
 }
 
@@ -47,6 +45,8 @@ pub(crate) fn municipality(id: &str, vlan: u16) -> Municipality {
         limits: BTreeMap::new(),
         egress: Rules { default: Action::Deny, rules: Vec::new() },
         ingress: Rules { default: Action::Deny, rules: Vec::new() },
+        tls: Tls::default(),
+        tls_limits: Limits::default(),
         location: at(&file, 1),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::source::Source;
+use crate::tls::{Opening, TlsAction};
 
 const PREFECTURE: &str = r#"schema = 1
 [prefecture]
@@ -18,6 +19,18 @@ sets = ["threats"]
 name = "no-smb"
 ports = ["tcp/445"]
 action = "deny"
+[names]
+banks = { names = [".bank.example"] }
+[tls]
+resolvers = ["192.0.2.53"]
+[[tls.rule]]
+name = "no-old-clients"
+ja4 = ["t12d1209h1_d34a8e72043a_b39be8c56a14"]
+action = "block"
+[[tls.rule]]
+name = "banks"
+sni = ["@banks"]
+action = "splice"
 "#;
 
 const SENDAI: &str = r#"id = "sendai"
@@ -43,6 +56,20 @@ action = "allow"
 name = "web"
 ports = ["tcp/443"]
 action = "allow"
+[[egress.rule]]
+name = "seen"
+ports = ["tcp/8443"]
+action = "inspect"
+[tls]
+[[tls.rule]]
+name = "mail-client"
+from = ["10.4.99.0/24"]
+action = "splice"
+trust_sni = true
+[[tls.rule]]
+name = "no-ssh"
+speaks = ["server-first", "other"]
+action = "block"
 "#;
 
 fn policy() -> Policy {
@@ -53,7 +80,7 @@ fn policy() -> Policy {
 }
 
 fn explained(port: &str, packet: &str) -> Explanation {
-    explain(&policy(), port, packet).expect(packet)
+    explain(&policy(), port, packet, None).expect(packet)
 }
 
 #[test]
@@ -75,7 +102,7 @@ tcp 10.4.7.7:51000 > 192.0.2.4:443 entering lan0.101
                 → in none
   flow          sendai, protocol 6, 10.4.7.7:51000 with 192.0.2.4:443
                 → no such flow; this packet may begin it
-  rules         1 baseline rule, 3 egress rules of sendai
+  rules         1 baseline rule, 4 egress rules of sendai
                 → forward, rule: a rule of the municipality, rule `web` (municipalities/sendai.toml:20)
                 not `taxation` (municipalities/sendai.toml:11): the source is not in `from`
                 not `mail` (municipalities/sendai.toml:15): the destination is not in `to`
@@ -125,8 +152,72 @@ fn every_form_of_packet_reaches_the_right_stage() {
 
 #[test]
 fn an_unknown_port_is_told_the_ports() {
-    let error = explain(&policy(), "eth9.101", "47 10.4.7.7 > 192.0.2.4").expect_err("no such port").to_string();
+    let error = explain(&policy(), "eth9.101", "47 10.4.7.7 > 192.0.2.4", None).expect_err("no such port").to_string();
     assert_eq!(error, "the policy has no port `eth9.101`; its ports are `lan0.101`, `wan0`");
-    let error = explain(&policy(), "lan0.5000", "47 10.4.7.7 > 192.0.2.4").expect_err("no such VLAN").to_string();
+    let error = explain(&policy(), "lan0.5000", "47 10.4.7.7 > 192.0.2.4", None).expect_err("no such VLAN").to_string();
     assert!(error.contains("`lan0.5000` is not a port"), "{error}");
+}
+
+#[test]
+fn an_inspected_connection_is_judged_by_tls_rules() {
+    let packet = "tcp 10.4.7.7:51000 > 192.0.2.4:8443";
+    let hello = Hello { sni: Some("WWW.Bank.Example".to_owned()), alpn: vec!["h2".to_owned()], ..Hello::empty() };
+    let explanation = explain(&policy(), "lan0.101", packet, Some(&hello)).expect(packet);
+    let text = explanation.to_string();
+    let expected = "
+  tls           2 TLS rules of the prefecture, 2 of sendai; tls, name www.bank.example, protocols h2, ECH absent
+                → splice: a TLS rule of the prefecture, rule `banks` (prefecture.toml:24); only to an address that the name resolves to
+                not `no-old-clients` (prefecture.toml:20): the fingerprint is not in `ja4`
+inspect, rule, rule `seen` (municipalities/sendai.toml:24), municipality sendai
+then splice, the prefecture's TLS rule `banks` (prefecture.toml:24)";
+    assert!(text.ends_with(expected), "{text}");
+    let json = serde_json::to_value(&explanation).expect("it is data");
+    assert_eq!((&json["tls"]["action"], &json["tls"]["rule"]["location"]["line"]), (&"splice".into(), &24.into()));
+    assert_eq!(json["steps"][9]["stage"], "tls");
+    assert_eq!(json["steps"][9]["skipped"][0]["why"], "ja4");
+}
+
+#[test]
+fn every_kind_of_opening_is_judged() {
+    let asked = |packet: &str, hello: Hello| {
+        let explanation = explain(&policy(), "lan0.101", packet, Some(&hello)).expect(packet);
+        explanation.tls.map(|tls| (tls.action, tls.rule.map_or_else(String::new, |rule| rule.name)))
+    };
+    let packet = "tcp 10.4.7.7:51000 > 192.0.2.4:8443";
+    let speaks = |opening| Hello { opening, ..Hello::empty() };
+    let named = |name: &str| Hello { sni: Some(name.to_owned()), ..Hello::empty() };
+    let ssh = asked(packet, speaks(Opening::ServerFirst));
+    assert_eq!(ssh, Some((TlsAction::Block, "no-ssh".to_owned())));
+    assert_eq!(asked(packet, speaks(Opening::Http)), Some((TlsAction::Inspect, String::new())));
+    assert_eq!(asked(packet, named("other.example")), Some((TlsAction::Inspect, String::new())));
+    let trusted = asked("tcp 10.4.99.7:51000 > 192.0.2.4:8443", named("other.example"));
+    assert_eq!(trusted, Some((TlsAction::Splice, "mail-client".to_owned())));
+    assert_eq!(asked("tcp 10.4.7.7:51000 > 192.0.2.4:443", named("www.bank.example")), None);
+}
+
+#[test]
+fn whoever_does_not_say_what_the_client_opens_with_is_told_how() {
+    let last = |packet: &str, hello: Option<&Hello>| {
+        let explanation = explain(&policy(), "lan0.101", packet, hello).expect(packet);
+        let step = explanation.steps.into_iter().last().expect("there is one");
+        (step.stage, step.said)
+    };
+    let (stage, said) = last("tcp 10.4.7.7:51000 > 192.0.2.4:8443", None);
+    assert!(stage == Stage::Tls && said.contains("`--sni NAME`"), "{said}");
+    let (stage, said) = last("tcp 10.4.7.7:51000 > 192.0.2.4:443", Some(&Hello::empty()));
+    assert!(stage == Stage::Tls && said.contains("only what is inspected"), "{said}");
+    assert_eq!(last("tcp 10.4.7.7:51000 > 192.0.2.4:443", None).0, Stage::Create);
+}
+
+#[test]
+fn a_hello_that_nobody_could_send_is_refused() {
+    let refused = |hello: Hello| {
+        explain(&policy(), "lan0.101", "tcp 10.4.7.7:51000 > 192.0.2.4:8443", Some(&hello))
+            .expect_err("bad")
+            .to_string()
+    };
+    let named = |name: &str| Hello { sni: Some(name.to_owned()), ..Hello::empty() };
+    assert!(refused(named("*.example.jp")).contains("`*.example.jp` is not a host name"));
+    assert!(refused(named(".example.jp")).contains("`.example.jp` is not a host name"));
+    assert!(refused(Hello { opening: Opening::Http, ..named("a.jp") }).contains("`http` has no ClientHello"));
 }

@@ -24,13 +24,23 @@ impl fmt::Display for Explanation {
         if let Some(municipality) = &self.municipality {
             write!(f, ", municipality {municipality}")?;
         }
+        if let Some(tls) = &self.tls {
+            write!(f, "\nthen {}, ", tls.action.name())?;
+            match &tls.rule {
+                Some(rule) => {
+                    let owner = if rule.baseline { "the prefecture's TLS rule" } else { "TLS rule" };
+                    write!(f, "{owner} `{}` ({}:{})", rule.name, rule.location.file, rule.location.line)?;
+                }
+                None => write!(f, "the default of TLS rules")?,
+            }
+        }
         Ok(())
     }
 }
 
 /// Rules that did not match, one line for each cause.
 fn skipped(f: &mut fmt::Formatter<'_>, skipped: &[Skipped]) -> fmt::Result {
-    for why in [Mismatch::Direction, Mismatch::Source, Mismatch::Destination, Mismatch::Service] {
+    for why in Mismatch::ALL {
         let mut rules = skipped.iter().filter(|rule| rule.why == why);
         let named: Vec<String> =
             rules.by_ref().take(MOST_NAMED).map(|rule| format!("`{}` ({})", rule.rule, rule.location)).collect();

@@ -44,9 +44,32 @@ pub enum Mismatch {
     Destination,
     /// Protocol and destination port are not in `ports` and `protocols`.
     Service,
+    /// The client's first bytes are of another kind; of TLS rules, as all that follow.
+    Opening,
+    /// The server's name is not in `sni`.
+    Name,
+    /// The fingerprint is not in `ja4`.
+    Ja4,
+    /// No protocol that the client offers is in `alpn`.
+    Alpn,
+    /// ECH is, or is not, offered.
+    Ech,
 }
 
 impl Mismatch {
+    /// In the order in which they are told.
+    pub const ALL: [Self; 9] = [
+        Self::Direction,
+        Self::Opening,
+        Self::Name,
+        Self::Source,
+        Self::Destination,
+        Self::Service,
+        Self::Ja4,
+        Self::Alpn,
+        Self::Ech,
+    ];
+
     /// In words.
     pub const fn text(self) -> &'static str {
         match self {
@@ -54,6 +77,11 @@ impl Mismatch {
             Self::Source => "the source is not in `from`",
             Self::Destination => "the destination is not in `to`",
             Self::Service => "protocol and destination port are not among its services",
+            Self::Opening => "it is about another opening",
+            Self::Name => "the name is not in `sni`",
+            Self::Ja4 => "the fingerprint is not in `ja4`",
+            Self::Alpn => "no offered protocol is in `alpn`",
+            Self::Ech => "`ech` says otherwise",
         }
     }
 }

@@ -30,6 +30,8 @@ pub enum Stage {
     Rules,
     /// Address translation and the new flow.
     Create,
+    /// What becomes of an inspected connection; no packet's stage, so only an explanation has it.
+    Tls,
 }
 
 impl Stage {
@@ -46,6 +48,7 @@ impl Stage {
             Self::Flow => "flow",
             Self::Rules => "rules",
             Self::Create => "create",
+            Self::Tls => "tls",
         }
     }
 }

@@ -18,7 +18,7 @@ const SHOWN: usize = 20;
 pub(crate) fn set_file(file: usize, text: &str, report: &mut Report<'_>) -> (Ranges, bool) {
     // A line is 8 to 19 bytes long, as a rule; memory that is not written to costs nothing.
     let mut ranges = Ranges { v4: Vec::with_capacity(text.len() / 8), v6: Vec::new() };
-    let mut bad = BadLines { file, path: report.path(file).to_owned(), count: 0, last: 0 };
+    let mut bad = BadLines::new(file, report);
     let plain = |line: &mut Cursor<'_>| {
         let prefix = line.prefix()?;
         line.ends_line()?;
@@ -43,7 +43,7 @@ pub(crate) type ByCountry = BTreeMap<[u8; 2], Ranges>;
 /// The lines of a country file: `prefix,CC` or `first,last,CC`. Also says whether all of them were good.
 pub(crate) fn country_file(file: usize, text: &str, report: &mut Report<'_>) -> (ByCountry, bool) {
     let mut countries = ByCountry::new();
-    let mut bad = BadLines { file, path: report.path(file).to_owned(), count: 0, last: 0 };
+    let mut bad = BadLines::new(file, report);
     for line in lines(text, plain_country_line) {
         match line {
             Line::Plain((range, code)) => countries.entry(code).or_default().v4.push(range),
@@ -104,7 +104,7 @@ fn lines<T>(text: &str, plain: impl Fn(&mut Cursor<'_>) -> Option<T>) -> impl It
 }
 
 /// What a line says, and where in it that begins.
-fn entry(whole: &str, is_first: bool) -> Option<(usize, &str)> {
+pub(super) fn entry(whole: &str, is_first: bool) -> Option<(usize, &str)> {
     let line = if is_first { whole.trim_start_matches('\u{feff}') } else { whole };
     let said = line.split_once('#').map_or(line, |(said, _)| said);
     let entry = said.trim();
@@ -156,7 +156,7 @@ fn country_line(entry: &str) -> Result<(IpAddr, IpAddr, [u8; 2]), scalar::Wrong>
 }
 
 /// Shows the first bad lines, counts the others.
-struct BadLines {
+pub(super) struct BadLines {
     file: usize,
     path: String,
     count: usize,
@@ -164,7 +164,11 @@ struct BadLines {
 }
 
 impl BadLines {
-    fn report(&mut self, start: usize, entry: &str, wrong: Option<scalar::Wrong>, report: &mut Report<'_>) {
+    pub fn new(file: usize, report: &Report<'_>) -> Self {
+        BadLines { file, path: report.path(file).to_owned(), count: 0, last: 0 }
+    }
+
+    pub fn report(&mut self, start: usize, entry: &str, wrong: Option<scalar::Wrong>, report: &mut Report<'_>) {
         self.count += 1;
         self.last = start;
         if self.count > SHOWN {
@@ -177,7 +181,7 @@ impl BadLines {
     }
 
     /// Whether all lines were good.
-    fn finish(self, report: &mut Report<'_>) -> bool {
+    pub fn finish(self, report: &mut Report<'_>) -> bool {
         if let Some(more) = self.count.checked_sub(SHOWN).filter(|&more| more > 0) {
             let span = Span { file: self.file, start: self.last, end: self.last };
             let lines = if more == 1 { "line is" } else { "lines are" };

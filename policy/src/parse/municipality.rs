@@ -5,14 +5,14 @@ use toml::de::DeTable;
 use super::document::Document;
 use super::raw::{List, RawAttachment, RawIsolation, RawMunicipality, RawRules};
 use super::rule::{self, Layer};
-use super::scalar;
 use super::walk::{Fields, Value};
+use super::{scalar, tls};
 use crate::checked::Action;
 use crate::diagnostic::{Problem, Report};
 
 /// Budgets that a municipality may have.
-const LIMITS: [&str; 6] =
-    ["flows", "new_flows_per_second", "packets_per_second", "bits_per_second", "tls_sessions", "events_per_second"];
+const LIMITS: [&str; 5] =
+    ["flows", "new_flows_per_second", "packets_per_second", "bits_per_second", "events_per_second"];
 
 pub(crate) fn municipality<'t>(
     document: &'t Document<'t>,
@@ -55,6 +55,7 @@ pub(crate) fn municipality<'t>(
     let egress = rules(egress, "`[egress]`", report);
     let ingress = root.optional("ingress");
     let ingress = rules(ingress, "`[ingress]`", report);
+    let tls = tls::tls(root.optional("tls"), Layer::Municipality, absent, report);
     root.finish(report);
     RawMunicipality {
         file: document.file,
@@ -68,6 +69,7 @@ pub(crate) fn municipality<'t>(
         limits,
         egress,
         ingress,
+        tls,
     }
 }
 

@@ -3,10 +3,10 @@
 use toml::de::DeTable;
 
 use super::document::Document;
-use super::raw::{Countries, List, RawPrefecture, RawSet};
+use super::raw::{Countries, List, RawPrefecture, RawSet, RawTls};
 use super::rule::{self, Layer};
-use super::scalar;
 use super::walk::{Fields, Value};
+use super::{names, scalar, tls};
 use crate::diagnostic::{Problem, Report, Span, Spanned};
 
 /// The only version of the format that there is.
@@ -30,6 +30,8 @@ pub(crate) fn prefecture<'t>(
         block: List::absent(absent),
         essential: List::absent(absent),
         baseline: Vec::new(),
+        names: Vec::new(),
+        tls: RawTls::absent(absent),
     };
     if let Some(value) = root.required("schema", "schema = 1") {
         schema(value, report);
@@ -67,6 +69,10 @@ pub(crate) fn prefecture<'t>(
     if let Some(value) = root.optional("baseline") {
         raw.baseline = rule::rules(value, Layer::Baseline, report);
     }
+    if let Some(fields) = root.optional("names").and_then(|value| value.fields("`[names]`", report)) {
+        raw.names = fields.entries().map(|(name, value)| names::names(name, value, report)).collect();
+    }
+    raw.tls = tls::tls(root.optional("tls"), Layer::Baseline, absent, report);
     root.finish(report);
     raw
 }

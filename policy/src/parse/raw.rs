@@ -1,9 +1,12 @@
 //! A policy as it was written: every value well-formed by itself, nothing resolved yet, every piece with its text.
 
+mod tls;
+
 use ipnet::IpNet;
 
 use crate::checked::{Action, Service};
 use crate::diagnostic::{Span, Spanned};
+pub(crate) use tls::{HostItem, RawNames, RawTls, RawTlsRule};
 
 /// Everything that stands in the directory.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub(crate) struct RawPrefecture {
     pub block: List<Spanned<String>>,
     pub essential: List<Spanned<Item>>,
     pub baseline: Vec<RawRule>,
+    pub names: Vec<RawNames>,
+    pub tls: RawTls,
 }
 
 /// One line of `[sets]`.
@@ -68,6 +73,7 @@ pub(crate) struct RawMunicipality {
     pub limits: Vec<(&'static str, u64)>,
     pub egress: RawRules,
     pub ingress: RawRules,
+    pub tls: RawTls,
 }
 
 /// `isolated`.

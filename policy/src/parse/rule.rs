@@ -21,14 +21,24 @@ const DIRECTIONS: [(&str, Option<Direction>); 3] =
 
 /// `[[baseline]]` or `[[egress.rule]]`: a list of tables.
 pub(crate) fn rules(value: Value<'_>, layer: Layer, report: &mut Report<'_>) -> Vec<RawRule> {
+    let brackets = if layer == Layer::Baseline { "[[baseline]]" } else { "[[egress.rule]]" };
+    tables(value, brackets, report, |fields, report| rule(fields, layer, report))
+}
+
+/// A list of rules, each read by `read`; `brackets` is how one begins.
+pub(super) fn tables<'t, T>(
+    value: Value<'t>,
+    brackets: &str,
+    report: &mut Report<'_>,
+    read: impl Fn(Fields<'t>, &mut Report<'_>) -> T,
+) -> Vec<T> {
     if value.is_table() {
-        let brackets = if layer == Layer::Baseline { "[[baseline]]" } else { "[[egress.rule]]" };
         let problem =
             Problem::error("wrong-type", value.span(), format!("`{}` must be a list of rules, not a table", value.key));
         report.push(problem.help(format!("each rule begins with double brackets, as in `{brackets}`")));
-        return value.fields("a rule", report).map(|fields| rule(fields, layer, report)).into_iter().collect();
+        return value.fields("a rule", report).map(|fields| read(fields, report)).into_iter().collect();
     }
-    value.list(|item, report| item.fields("a rule", report).map(|fields| rule(fields, layer, report)), report).items
+    value.list(|item, report| item.fields("a rule", report).map(|fields| read(fields, report)), report).items
 }
 
 fn rule(mut fields: Fields<'_>, layer: Layer, report: &mut Report<'_>) -> RawRule {
@@ -57,11 +67,12 @@ fn rule(mut fields: Fields<'_>, layer: Layer, report: &mut Report<'_>) -> RawRul
     RawRule { span, name, direction, from, to, services, action }
 }
 
-fn items(value: Value<'_>, layer: Layer, report: &mut Report<'_>) -> List<Spanned<Item>> {
+pub(super) fn items(value: Value<'_>, layer: Layer, report: &mut Report<'_>) -> List<Spanned<Item>> {
     let list = value.words(scalar::item, report);
     for item in list.items.iter().filter(|_| layer == Layer::Baseline) {
         if let Item::Section(name) = &item.value {
-            let problem = Problem::error("section-in-baseline", item.span, "a baseline rule cannot name a section");
+            let problem =
+                Problem::error("section-in-baseline", item.span, "a rule of the prefecture cannot name a section");
             let help = format!("sections belong to one municipality; make a set and write `@{name}`, or a prefix");
             report.push(problem.help(help));
         }
@@ -69,7 +80,7 @@ fn items(value: Value<'_>, layer: Layer, report: &mut Report<'_>) -> List<Spanne
     list
 }
 
-fn port(value: Value<'_>, report: &mut Report<'_>) -> Option<Spanned<Service>> {
+pub(super) fn port(value: Value<'_>, report: &mut Report<'_>) -> Option<Spanned<Service>> {
     if let Some(number) = value.as_integer() {
         let problem =
             Problem::error("bad-port", value.span(), format!("`{number}` does not say of which protocol it is a port"));

@@ -1,11 +1,14 @@
 //! The small words of the format: prefixes, slugs, services. Each says what is wrong and what to write instead.
 
+mod tls;
+
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::raw::Item;
 use crate::checked::Service;
+pub(crate) use tls::{alpn, ja4, resolver};
 
 /// Why a word is not what it should be: code, message and help.
 #[derive(Debug)]

@@ -6,11 +6,12 @@ use std::fmt::Display;
 use ipnet::IpNet;
 
 use super::rules::{self, action};
+use super::tls;
 use super::{Change, Entries, Fate, MunicipalityPlan, Plan, SHOWN};
-use crate::checked::{Isolation, Municipality, Policy, Prefixes, Rules, Set};
+use crate::checked::{Isolation, Municipality, Policy, Prefixes, Rules, Set, Tls};
 
 pub(super) fn policies(old: Option<&Policy>, new: &Policy) -> Plan {
-    let nothing = nothing();
+    let nothing = Policy::default();
     let mut compared = Compared::default();
     let mut prefecture = Changes::default();
     prefecture.option("id", old.map(|it| &it.id), Some(&new.id));
@@ -28,21 +29,8 @@ pub(super) fn policies(old: Option<&Policy>, new: &Policy) -> Plan {
     prefecture.value("block sets", &or_none(&old.block), &or_none(&new.block));
     prefecture.list("essential services", &old.essential, &new.essential);
     prefecture.0.extend(rules::compare("baseline", &old.baseline, &new.baseline, &mut compared));
+    tls::prefecture(&mut prefecture, old, new, &mut compared);
     Plan { prefecture: prefecture.0, municipalities: municipalities(old, new, &mut compared) }
-}
-
-fn nothing() -> Policy {
-    Policy {
-        id: String::new(),
-        name: String::new(),
-        uplinks: Vec::new(),
-        accesses: Vec::new(),
-        sets: BTreeMap::new(),
-        block: Vec::new(),
-        essential: Vec::new(),
-        baseline: Vec::new(),
-        municipalities: Vec::new().into(),
-    }
 }
 
 fn or_none(names: &[String]) -> String {
@@ -84,6 +72,8 @@ fn absent(municipality: &Municipality) -> Municipality {
         limits: BTreeMap::new(),
         egress: closed(&municipality.egress),
         ingress: closed(&municipality.ingress),
+        tls: Tls { rules: Vec::new(), ..municipality.tls.clone() },
+        tls_limits: municipality.tls_limits,
         location: municipality.location.clone(),
     }
 }
@@ -95,6 +85,8 @@ fn whole(old: &Municipality, new: &Municipality) -> Vec<Change> {
     let names = |rules: &Rules| rules.rules.iter().map(|it| it.name.clone()).collect::<Vec<_>>();
     changes.list("egress rules", &names(&old.egress), &names(&new.egress));
     changes.list("ingress rules", &names(&old.ingress), &names(&new.ingress));
+    let names = |tls: &Tls| tls.rules.iter().map(|it| it.name.clone()).collect::<Vec<_>>();
+    changes.list("tls rules", &names(&old.tls), &names(&new.tls));
     changes.0
 }
 
@@ -106,6 +98,7 @@ fn municipality(old: &Municipality, new: &Municipality, compared: &mut Compared)
         changes.value(&format!("{direction} default"), action(old.default), action(new.default));
         changes.0.extend(rules::compare(direction, &old.rules, &new.rules, compared));
     }
+    tls::municipality(&mut changes, old, new, compared);
     changes.0
 }
 
@@ -160,7 +153,7 @@ impl Changes {
         self.option(what, Some(old), Some(new));
     }
 
-    fn option<T: PartialEq + Display>(&mut self, what: &str, old: Option<T>, new: Option<T>) {
+    pub fn option<T: PartialEq + Display>(&mut self, what: &str, old: Option<T>, new: Option<T>) {
         if old != new {
             let [from, to] = [old, new].map(|it| it.map(|it| it.to_string()));
             self.0.push(Change::Value { what: what.to_owned(), from, to });
@@ -172,7 +165,7 @@ impl Changes {
         self.0.push(Change::Value { what: what.to_owned(), from: None, to: None });
     }
 
-    fn names<T>(&mut self, what: &str, old: &BTreeMap<String, T>, new: &BTreeMap<String, T>) {
+    pub fn names<T>(&mut self, what: &str, old: &BTreeMap<String, T>, new: &BTreeMap<String, T>) {
         let names = |map: &BTreeMap<String, T>| map.keys().cloned().collect::<Vec<_>>();
         self.list(what, &names(old), &names(new));
     }

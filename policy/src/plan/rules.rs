@@ -1,42 +1,16 @@
-//! Two lists of rules side by side. A rule is known by its name, which is unique within its list.
+//! Two lists of packet rules side by side.
 
-use std::collections::HashMap;
 use std::fmt::Display;
 
 use abi::Direction;
 use ipnet::IpNet;
 
 use super::compare::{Changes, Compared, differences};
-use super::{Change, Entries, RuleChange};
+use super::{Change, Entries, order};
 use crate::checked::{Action, Addresses, Rule, Service};
 
 pub(super) fn compare(list: &'static str, old: &[Rule], new: &[Rule], compared: &mut Compared) -> Vec<Change> {
-    let positions = |rules: &[Rule]| -> HashMap<String, usize> {
-        (1..).zip(rules).map(|(position, rule)| (rule.name.clone(), position)).collect()
-    };
-    let (before, after) = (positions(old), positions(new));
-    let kept: Vec<(usize, usize)> =
-        (1..).zip(old).filter_map(|(from, rule)| Some((from, *after.get(&rule.name)?))).collect();
-    let stays = longest_ascent(&kept.iter().map(|&(_, to)| to).collect::<Vec<_>>());
-    let mut changes = Vec::new();
-    let mut say = |rule: &Rule, change| changes.push(Change::Rule { list, rule: rule.name.clone(), change });
-    for rule in old.iter().filter(|rule| !after.contains_key(&rule.name)) {
-        say(rule, RuleChange::Removed);
-    }
-    for (position, rule) in (1..).zip(new) {
-        let Some(&from) = before.get(&rule.name) else {
-            say(rule, RuleChange::Added { position });
-            continue;
-        };
-        if stays.binary_search(&position).is_err() {
-            say(rule, RuleChange::Moved { from, to: position });
-        }
-        let changes = contents(&old[from - 1], rule, compared);
-        if !changes.is_empty() {
-            say(rule, RuleChange::Changed { changes });
-        }
-    }
-    changes
+    order::compare(list, [old, new], |rule| &rule.name, |old, new| contents(old, new, compared))
 }
 
 fn contents(old: &Rule, new: &Rule, compared: &mut Compared) -> Vec<Change> {
@@ -52,7 +26,13 @@ fn contents(old: &Rule, new: &Rule, compared: &mut Compared) -> Vec<Change> {
     changes.0
 }
 
-fn side(changes: &mut Changes, what: &str, old: &Option<Addresses>, new: &Option<Addresses>, compared: &mut Compared) {
+pub(super) fn side(
+    changes: &mut Changes,
+    what: &str,
+    old: &Option<Addresses>,
+    new: &Option<Addresses>,
+    compared: &mut Compared,
+) {
     let prefixes = |side: &Addresses| side.prefixes().copied().collect::<Vec<IpNet>>();
     let (Some(before), Some(after)) = (old, new) else {
         let [old, new] = [old, new].map(|side| side.as_ref().map(prefixes));
@@ -83,7 +63,7 @@ fn side(changes: &mut Changes, what: &str, old: &Option<Addresses>, new: &Option
 }
 
 /// A list that may be absent, which means any; an empty one means none.
-fn optional<T: Ord + Display>(changes: &mut Changes, what: &str, old: Option<&[T]>, new: Option<&[T]>) {
+pub(super) fn optional<T: Ord + Display>(changes: &mut Changes, what: &str, old: Option<&[T]>, new: Option<&[T]>) {
     let words = |list: Option<&[T]>| match list {
         None => "any".to_owned(),
         Some([]) => "none".to_owned(),
@@ -110,7 +90,7 @@ pub(super) fn action(action: Action) -> &'static str {
 }
 
 /// As in a policy file: `tcp/443`, `udp/3478-3481`, `icmp`, `47`.
-fn service(service: &Service) -> String {
+pub(super) fn service(service: &Service) -> String {
     let protocol = match service.protocol {
         1 => "icmp".to_owned(),
         6 => "tcp".to_owned(),
@@ -125,37 +105,9 @@ fn service(service: &Service) -> String {
     }
 }
 
-/// A longest ascending subsequence of distinct numbers: the rules that need not be called moved.
-fn longest_ascent(numbers: &[usize]) -> Vec<usize> {
-    // For each length, the index of the smallest number that ends an ascent of it.
-    let mut ends: Vec<usize> = Vec::new();
-    let mut before: Vec<Option<usize>> = Vec::with_capacity(numbers.len());
-    for (index, number) in numbers.iter().enumerate() {
-        let length = ends.partition_point(|&end| numbers[end] < *number);
-        before.push(length.checked_sub(1).map(|shorter| ends[shorter]));
-        match ends.get_mut(length) {
-            Some(end) => *end = index,
-            None => ends.push(index),
-        }
-    }
-    let mut ascent: Vec<usize> =
-        std::iter::successors(ends.last().copied(), |&index| before[index]).map(|index| numbers[index]).collect();
-    ascent.reverse();
-    ascent
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_longest_ascent_is_found() {
-        assert!(longest_ascent(&[]).is_empty());
-        assert_eq!(longest_ascent(&[3]), [3]);
-        assert_eq!(longest_ascent(&[5, 1, 2, 3, 4]), [1, 2, 3, 4]);
-        assert_eq!(longest_ascent(&[1, 4, 2, 3, 5]), [1, 2, 3, 5]);
-        assert_eq!(longest_ascent(&[3, 2, 1]).len(), 1);
-    }
 
     #[test]
     fn services_read_as_in_a_policy_file() {

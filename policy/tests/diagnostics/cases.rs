@@ -32,6 +32,17 @@ name = "no-smtp"
 direction = "egress"
 ports = ["tcp/25"]
 action = "deny"
+[names]
+banks = { file = "names/banks.txt" }
+gov = { names = [".go.jp", ".lg.jp"] }
+[tls]
+resolvers = ["192.0.2.53"]
+roots = ["roots/partner.pem"]
+[[tls.rule]]
+name = "銀行"
+ports = ["tcp/443"]
+sni = ["@banks", "www.example.jp"]
+action = "splice"
 "#;
 
 const SHIOMI: &str = r#"id = "shiomi"
@@ -62,6 +73,21 @@ name = "公式サイト"
 to = ["203.0.113.10"]
 ports = ["tcp/443"]
 action = "allow"
+[tls]
+default = "inspect"
+limits = { sessions = 500 }
+[[tls.rule]]
+name = "役所"
+from = ["taxation"]
+speaks = ["tls"]
+sni = ["@gov", ".example.jp", "none"]
+action = "inspect"
+[[tls.rule]]
+name = "tool"
+ja4 = ["t13d1516h2_8daaf6152771_b186095e22b6"]
+alpn = ["h2"]
+ech = "absent"
+action = "block"
 "#;
 
 const SHIRAKABA: &str = r#"id = "shirakaba"
@@ -79,6 +105,8 @@ const SHIOMI_FILE: &str = "municipalities/shiomi.toml";
 const SHIRAKABA_FILE: &str = "municipalities/shirakaba.toml";
 const THREATS_FILE: &str = "sets/threats.netset";
 const COUNTRIES_FILE: &str = "countries.csv";
+const BANKS_FILE: &str = "names/banks.txt";
+const PARTNER_FILE: &str = "roots/partner.pem";
 
 /// A policy without fault.
 pub fn base() -> Source {
@@ -88,6 +116,8 @@ pub fn base() -> Source {
         (SHIRAKABA_FILE, SHIRAKABA),
         (THREATS_FILE, "# 脅威\r\n\r\n198.51.100.66   # 指令サーバー\r\n2001:db8:bad::/48\r\n"),
         (COUNTRIES_FILE, "192.0.2.0/24,JP\n198.18.0.0,198.18.255.255,XA\n"),
+        (BANKS_FILE, "# 銀行\r\n.bank.example.jp\r\nwww.銀行.example   # 本店\r\n"),
+        (PARTNER_FILE, "取引先\n-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"),
     ];
     Source { files: files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec())).into() }
 }
@@ -154,6 +184,35 @@ pub fn cases() -> Vec<Case> {
             "",
             "[[baseline]]\nname = \"smtp-again\"\ndirection = \"egress\"\nports = [\"tcp/25\"]\nfrom = [\"10.0.0.0/8\"]\naction = \"allow\"\n",
         ),
+        ("names_file_missing", "missing-file", "names/banks.txt", "names/bank.txt"),
+        ("names_of_nothing", "missing-key", "{ names = [\".go.jp\", \".lg.jp\"] }", "{}"),
+        ("names_empty", "empty-names", "[\".go.jp\", \".lg.jp\"]", "[]"),
+        ("names_unused", "unused-names", "[tls]", "games = { names = [\".game.example\"] }\n[tls]"),
+        ("names_unknown", "unknown-names", "\"@banks\"", "\"@bank\""),
+        ("name_wildcard", "bad-name", "\".lg.jp\"", "\"*.lg.jp\", \"www.*.jp\""),
+        ("name_address", "bad-name", "\".lg.jp\"", "\"192.0.2.7\""),
+        ("name_url", "bad-name", "\".lg.jp\"", "\"https://www.lg.jp/map\", \"www.lg.jp:443\", \"a b\""),
+        ("name_labels", "bad-name", "\".lg.jp\"", "\"www..lg.jp\", \".\""),
+        ("resolver", "bad-resolver", "\"192.0.2.53\"", "\"dns.example.jp\", \"192.0.2.53:0\", \"0.0.0.0\""),
+        ("resolver_none", "no-resolver", "resolvers = [\"192.0.2.53\"]\n", ""),
+        (
+            "resolver_none_default",
+            "no-resolver",
+            "resolvers = [\"192.0.2.53\"]\nroots = [\"roots/partner.pem\"]\n[[tls.rule]]\nname = \"銀行\"",
+            "default = \"splice\"\n[[tls.rule]]\nname = \"銀行\"\ntrust_sni = true",
+        ),
+        ("roots_missing", "missing-file", "roots/partner.pem", "roots/partners.pem"),
+        ("tls_table", "wrong-type", "[[tls.rule]]", "[tls.rule]"),
+        ("tls_limits_above", "unknown-key", "resolvers = ", "limits = { sessions = 7 }\nresolvers = "),
+        ("tls_section_above", "section-in-baseline", "name = \"銀行\"", "name = \"銀行\"\nfrom = [\"taxation\"]"),
+        ("tls_trust_block", "misplaced-key", "action = \"splice\"", "action = \"block\"\ntrust_sni = true"),
+        (
+            "tls_certificates_splice",
+            "misplaced-key",
+            "action = \"splice\"",
+            "action = \"splice\"\nclient_certificates = \"splice\"",
+        ),
+        ("tls_trust_word", "wrong-type", "action = \"splice\"", "action = \"splice\"\ntrust_sni = \"yes\""),
         ("syntax_value", "syntax", "name = \"朝霧県\"", "name = 朝霧県"),
         ("syntax_twice", "syntax", "[block]", "[ports]\nuplink = [\"wan1\"]\n[block]"),
         ("syntax_list", "syntax", "access = [\"lan0\"]", "access = [\"lan0\"   # 閉じ忘れ"),
@@ -243,11 +302,50 @@ pub fn cases() -> Vec<Case> {
             "[[egress.rule]]\nname = \"mail\"\nfrom = [\"taxation\"]\nports = [\"tcp/25\"]\naction = \"allow\"\n[[ingress.rule]]",
         ),
         ("publication", "wide-publication", "203.0.113.10", "0.0.0.0/0"),
+        ("tls_default", "bad-value", "default = \"inspect\"", "default = \"deny\""),
+        (
+            "tls_limit",
+            "bad-limit",
+            "sessions = 500",
+            "sessions = 0, memory_mib = 1000000, handshakes_per_second = \"9\"",
+        ),
+        ("tls_limit_unknown", "unknown-key", "sessions = 500", "session = 500"),
+        ("tls_resolvers_below", "unknown-key", "limits = { sessions = 500 }", "resolvers = [\"192.0.2.53\"]"),
+        ("tls_rule_twice", "duplicate-rule", "name = \"tool\"", "name = \"役所\""),
+        ("tls_speaks", "bad-value", "speaks = [\"tls\"]", "speaks = [\"tsl\", \"smtp\"]"),
+        ("tls_speaks_no_hello", "never-matches", "speaks = [\"tls\"]", "speaks = [\"http\", \"silence\"]"),
+        ("tls_ports_quic", "never-matches", "speaks = [\"tls\"]", "speaks = [\"tls\"]\nports = [\"udp/443\"]"),
+        ("tls_empty_sni", "never-matches", "[\"@gov\", \".example.jp\", \"none\"]", "[]"),
+        ("tls_strangers", "never-matches", "from = [\"taxation\"]\nspeaks", "from = [\"10.99.0.0/16\"]\nspeaks"),
+        ("tls_families", "never-matches", "speaks = [\"tls\"]", "to = [\"2001:db8::/32\"]"),
+        ("tls_ja4", "bad-ja4", "t13d1516h2_8daaf6152771_b186095e22b6", "t13d1516h2_8daaf6152771"),
+        ("tls_ja4_case", "bad-ja4", "8daaf6152771", "8DAAF6152771"),
+        ("tls_alpn", "bad-alpn", "[\"h2\"]", "[\"h2\", \"http 1.1\"]"),
+        ("tls_ech", "bad-value", "ech = \"absent\"", "ech = \"true\""),
+        (
+            "tls_unreachable",
+            "unreachable-rule",
+            "[\"@gov\", \".example.jp\", \"none\"]\naction = \"inspect\"",
+            "[\".example.jp\"]\naction = \"inspect\"\n[[tls.rule]]\nname = \"city\"\nfrom = [\"10.10.20.8/29\"]\nspeaks = [\"tls\"]\nsni = [\"WWW.City.Example.JP\", \".town.example.jp\"]\naction = \"block\"",
+        ),
+        (
+            "tls_unreachable_by_prefecture",
+            "unreachable-rule",
+            "sni = [\"@gov\", \".example.jp\", \"none\"]",
+            "ports = [\"tcp/443\"]\nsni = [\"@banks\"]\nech = \"offered\"",
+        ),
+        ("tls_uninspected", "tls-without-inspect", "action = \"inspect\"\n[[ingress", "action = \"allow\"\n[[ingress"),
         ("syntax_quote", "syntax", "name = \"税務課\"", "name = \"税務課"),
         ("syntax_unquoted", "syntax", "prefixes = [\"10.10.0.0/16\"", "prefixes = [10.10.0.0/16"),
     ];
     let in_others = [
         ("id_twice", "duplicate-id", SHIRAKABA_FILE, "id = \"shirakaba\"", "id = \"shiomi\""),
+        ("names_line", "bad-line", BANKS_FILE, ".bank.example.jp", "*.bank.example.jp\r\n.bank.example.jp"),
+        ("roots_key", "bad-certificates", PARTNER_FILE, "取引先", "-----BEGIN RSA PRIVATE KEY-----"),
+        ("roots_request", "bad-certificates", PARTNER_FILE, "取引先", "-----BEGIN CERTIFICATE REQUEST-----"),
+        ("roots_open", "bad-certificates", PARTNER_FILE, "-----END CERTIFICATE-----\n", ""),
+        ("roots_nested", "bad-certificates", PARTNER_FILE, "取引先", "-----BEGIN CERTIFICATE-----"),
+        ("roots_closed", "bad-certificates", PARTNER_FILE, "取引先", "-----END CERTIFICATE-----"),
         ("line", "bad-line", THREATS_FILE, "2001:db8:bad::/48", "  10.0.0.1/8  # 桁違い\r\n宮城\r\n2001:db8:bad::/48"),
         (
             "country_line",
@@ -300,6 +398,23 @@ fn whole_files() -> Vec<Case> {
             format!("[[egress.rule]]\nname = \"r{number}\"\nports = [\"udp/{number}\"]\naction = \"deny\"\n")
         };
         edit(source, SHIRAKABA_FILE, "", &(0..16_384).map(rule).collect::<String>());
+    });
+    add("roots_none", "bad-certificates", &|source| {
+        source.files.insert(PARTNER_FILE.to_owned(), b"# later\n".to_vec());
+    });
+    add("too_many_resolvers", "capacity", &|source| {
+        let many: String = (1..=9).map(|number| format!("\"192.0.2.{number}\", ")).collect();
+        edit(source, PREFECTURE_FILE, "\"192.0.2.53\"", &many);
+    });
+    add("too_many_tls_rules", "capacity", &|source| {
+        let rule = |number: usize| {
+            format!("[[tls.rule]]\nname = \"r{number}\"\nports = [\"tcp/{number}\"]\naction = \"block\"\n")
+        };
+        edit(source, SHIOMI_FILE, "", &(1..=4_096).map(rule).collect::<String>());
+    });
+    add("too_many_names", "capacity", &|source| {
+        let names: String = (0..1_000_000).map(|number| format!("n{number}.jp\n")).collect();
+        source.files.insert(BANKS_FILE.to_owned(), names.into_bytes());
     });
     add("too_much_to_compare", "unchecked-rules", &|source| {
         // Each rule all but covers the next: a thousand addresses in common, one not.

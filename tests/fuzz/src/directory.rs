@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use policy::tls::{Asked, Decider, Ech, Opening, View};
 use policy::{Model, Numbering, Source};
 
 const MARK: &[u8] = b"=== ";
@@ -27,10 +28,22 @@ pub fn run(bytes: &[u8]) {
     let Some(policy) = checked.policy else { return };
     assert!(policy::plan(Some(&policy), &policy).is_empty(), "a policy differs from itself");
     let _ = Model::new(&policy, 1).judge("lan0", 0, &[]);
+    for municipality in &policy.municipalities {
+        let view = View::of(&policy, &municipality.id).expect("it is one of the policy's");
+        let decider = Decider::new(view).expect("a view of a policy holds together");
+        for sni in [None, Some("www.example.jp"), Some("\u{130}..\u{202e}")] {
+            let _ = decider.decide(&asked(sni));
+        }
+    }
     if bytes.len().is_multiple_of(COMPILED) {
         // Too large for the maps is an answer; anything else is tables.
         let _ = policy::compile(&policy, &Numbering::default());
     }
+}
+
+fn asked(sni: Option<&str>) -> Asked<'_> {
+    let (client, server) = ([10, 10, 64, 7].into(), ([198, 51, 100, 4], 443).into());
+    Asked { client, destination: server, opening: Opening::Tls, sni, ja4: None, alpn: &[b"h2"], ech: Ech::Absent }
 }
 
 /// The files of an input. What stands before the first mark is `prefecture.toml`.

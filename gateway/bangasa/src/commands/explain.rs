@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
+use policy::explain::Hello;
+use policy::tls::{Ech, Opening};
+
 use crate::exit::{Exit, WrongUsage};
 use crate::output::Output;
 use crate::{engine, policy_directory};
@@ -10,14 +14,17 @@ use crate::{engine, policy_directory};
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "Say what would happen to one packet that enters a port, and why: every stage, what it looked at, what it said, \
-        and the rule with its file and line. The packet stands alone, no flow exists before it. Needs neither root nor a \
-        running gateway.",
+        and the rule with its file and line. The packet stands alone, no flow exists before it. Where packet rules inspect, \
+        TLS rules decide by what the client opens the connection with: say it with --sni and its companions. Needs neither \
+        root nor a running gateway.",
     after_help = "A packet is protocol, source, `>`, destination. The protocol is tcp, udp, icmp, icmpv6 or a number; tcp is a SYN \
         unless flags say otherwise; icmp and icmpv6 are echo requests.\n\nExamples:\n  \
         bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:443'\n  \
         bangasa explain --policy policy/ --port wan0 'tcp/syn+ack 198.51.100.4:443 > 203.0.113.16:51000'\n  \
         bangasa explain --policy policy/ --port lan0.101 'udp [2001:db8:4::7]:5353 > [2001:db8:ffff::53]:53'\n  \
-        bangasa explain --policy policy/ --port lan0.101 'icmp 10.4.20.7 > 198.51.100.4' --json"
+        bangasa explain --policy policy/ --port lan0.101 'icmp 10.4.20.7 > 198.51.100.4' --json\n  \
+        bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:443' --sni www.example.jp\n  \
+        bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:22' --speaks server-first"
 )]
 pub struct Arguments {
     /// Policy directory
@@ -29,9 +36,48 @@ pub struct Arguments {
     /// The packet
     #[arg(value_name = "PACKET")]
     packet: String,
+    /// Ask TLS rules too: the name that the client sends
+    #[arg(long, value_name = "NAME")]
+    sni: Option<String>,
+    /// The protocols that it offers
+    #[arg(long, value_name = "PROTOCOL", value_delimiter = ',')]
+    alpn: Vec<String>,
+    /// The fingerprint of its hello
+    #[arg(long, value_name = "FINGERPRINT")]
+    ja4: Option<String>,
+    /// Whether it offers ECH, true or GREASE
+    #[arg(long, value_name = "WORD", value_parser = PossibleValuesParser::new(words(Ech::WORDS)))]
+    ech: Option<String>,
+    /// What its first bytes are; a TLS hello unless said otherwise, without a name if none is given
+    #[arg(long, value_name = "WORD", value_parser = PossibleValuesParser::new(words(Opening::WORDS)))]
+    speaks: Option<String>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+impl Arguments {
+    /// What the client opens the connection with, if that was said.
+    fn hello(&self) -> Option<Hello> {
+        let empty = Hello::empty();
+        let hello = Hello {
+            opening: value(Opening::WORDS, self.speaks.as_deref()).unwrap_or(empty.opening),
+            sni: self.sni.clone(),
+            alpn: self.alpn.clone(),
+            ja4: self.ja4.clone(),
+            ech: value(Ech::WORDS, self.ech.as_deref()).unwrap_or(empty.ech),
+        };
+        let is_asked = self.speaks.is_some() || self.ech.is_some() || hello != Hello::empty();
+        is_asked.then_some(hello)
+    }
+}
+
+fn words<T>(words: &'static [(&'static str, T)]) -> impl Iterator<Item = &'static str> {
+    words.iter().map(|&(word, _)| word)
+}
+
+fn value<T: Copy>(words: &[(&str, T)], written: Option<&str>) -> Option<T> {
+    words.iter().find(|&&(word, _)| Some(word) == written).map(|&(_, value)| value)
 }
 
 /// Runs it.
@@ -40,7 +86,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         return Ok(Exit::Invalid);
     };
     engine::known_port(&checked.policy, &arguments.port)?;
-    let explanation = policy::explain::explain(&checked.policy, &arguments.port, &arguments.packet)
+    let hello = arguments.hello();
+    let explanation = policy::explain(&checked.policy, &arguments.port, &arguments.packet, hello.as_ref())
         .map_err(|error| WrongUsage(error.to_string()))?;
     let mut output = Output::stdout();
     if arguments.json {

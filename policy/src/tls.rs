@@ -1,0 +1,164 @@
+//! What becomes of a connection that packet rules hand to the inspector: TLS rules, made ready for whoever asks them.
+//!
+//! ```text
+//! Policy ─► View::of (one municipality, everything its inspector needs) ─► Decider ─► Ruling
+//! ```
+//! Pure. Reading the client's first bytes, looking names up and carrying a ruling out are the inspector's.
+//!
+//! A rule that names host names, fingerprints, protocols or ECH speaks of TLS and QUIC only: nothing else has them. What
+//! a client calls the server is its own word. So a spliced connection whose client sent a name may only go where that
+//! name resolves to, unless the [`Ruling`] says `trust_sni`.
+
+mod asked;
+mod decider;
+pub mod limits;
+mod lookup;
+mod names;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use asked::{Asked, Ruling};
+pub use decider::Decider;
+pub use names::{NameError, Names, canonical};
+pub use view::{BadView, HostLists, Root, RuleRef, VIEW_VERSION, View, ViewRule};
+
+use serde::{Deserialize, Serialize};
+
+/// An enumeration whose values are words of the policy's files.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$what:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum $name { $($(#[$what])* #[serde(rename = $word)] $variant,)* }
+
+        impl $name {
+            /// Every value under the word that stands for it in files, JSON and on the command line.
+            pub const WORDS: &'static [(&'static str, Self)] = &[$(($word, Self::$variant),)*];
+
+            /// The word.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+        }
+    };
+}
+
+words! {
+    /// What a rule, or the default, says.
+    TlsAction {
+        /// Both ends talk to each other; the inspector passes bytes on and sees only what is in the clear.
+        Splice = "splice",
+        /// The inspector speaks TLS with both ends.
+        Inspect = "inspect",
+        /// The connection ends.
+        Block = "block",
+    }
+}
+
+words! {
+    /// What the client's first bytes are.
+    Opening {
+        /// A TLS ClientHello.
+        Tls = "tls",
+        /// A QUIC Initial; the only opening over UDP.
+        Quic = "quic",
+        /// A request in the clear.
+        Http = "http",
+        /// The client waits for the server to begin, as in SSH or SMTP.
+        ServerFirst = "server-first",
+        /// Anything else.
+        Other = "other",
+        /// Neither end says anything.
+        Silence = "silence",
+    }
+}
+
+words! {
+    /// Whether the client sent an `encrypted_client_hello` extension. A true one and GREASE, which browsers send to every
+    /// server, are made to look alike: only the server can tell.
+    Ech {
+        /// No such extension: the name in the clear is the one that is meant.
+        Absent = "absent",
+        /// Another name may be hidden, or it is GREASE.
+        Offered = "offered",
+    }
+}
+
+words! {
+    /// What a client sees where the server's certificate is bad.
+    OnBadCertificate {
+        /// A minted certificate with the same defect: the client judges.
+        Mirror = "mirror",
+        /// A page that says so.
+        Page = "page",
+    }
+}
+
+words! {
+    /// What becomes of clients that refuse minted certificates.
+    Bypass {
+        /// They stay refused.
+        Off = "off",
+        /// A rule is proposed to whoever reads.
+        Suggest = "suggest",
+        /// They are spliced from then on.
+        Automatic = "automatic",
+    }
+}
+
+words! {
+    /// What an inspected connection does where the server asks for a certificate of the client, which only the client has.
+    ClientCertificates {
+        /// The server gets none. What is said where nothing is: otherwise a server could ask for one to go uninspected.
+        Refuse = "refuse",
+        /// Connections to it are spliced.
+        Splice = "splice",
+    }
+}
+
+words! {
+    /// Whose rule it is.
+    Layer {
+        /// The prefecture's: asked first.
+        Prefecture = "prefecture",
+        /// The municipality's own.
+        Municipality = "municipality",
+    }
+}
+
+impl Opening {
+    /// Whether there is a ClientHello, with what rules may ask about it.
+    pub const fn has_hello(self) -> bool {
+        matches!(self, Self::Tls | Self::Quic)
+    }
+
+    /// The IP protocol under it.
+    pub const fn protocol(self) -> u8 {
+        match self {
+            Self::Quic => 17,
+            _ => 6,
+        }
+    }
+}
+
+/// `[tls] limits`: what one municipality's inspector may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Connections at a time.
+    pub sessions: u32,
+    /// New ones.
+    pub handshakes_per_second: u32,
+    /// Memory.
+    pub memory_mib: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sessions: limits::SESSIONS.default,
+            handshakes_per_second: limits::HANDSHAKES_PER_SECOND.default,
+            memory_mib: limits::MEMORY_MIB.default,
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Which rule decides: the first that matches, as for packets.
+
+use super::lookup::{LISTS, Lists, Lookup};
+use super::{Asked, BadView, ClientCertificates, Ruling, TlsAction, VIEW_VERSION, View, ViewRule, canonical};
+use crate::check::ranges::Ranges;
+use crate::model::Mismatch;
+
+/// A view made ready to be asked. What a question costs grows with the rules, not with the lists they name.
+#[derive(Debug)]
+pub struct Decider {
+    rules: Vec<ViewRule>,
+    default: TlsAction,
+    addresses: Vec<Ranges>,
+    names: Lookup,
+}
+
+/// What the client calls the server.
+struct Name {
+    kind: Kind,
+    /// The lists that have it.
+    lists: Lists,
+}
+
+enum Kind {
+    None,
+    /// No host name, or none that anybody could have: neither a rule for names nor one for `none` matches.
+    Unreadable,
+    Readable,
+}
+
+impl Decider {
+    /// Takes a view apart.
+    ///
+    /// # Errors
+    /// It is of another version, or does not hold together.
+    pub fn new(view: View) -> Result<Self, BadView> {
+        if view.version != VIEW_VERSION {
+            return Err(BadView::Version(view.version));
+        }
+        if view.names.len() > LISTS {
+            return Err(BadView::TooManyLists(view.names.len()));
+        }
+        let within = |lists: &[u32], count: usize| lists.iter().all(|&list| (list as usize) < count);
+        let sides =
+            |rule: &ViewRule| [&rule.from, &rule.to].into_iter().flatten().all(|it| within(it, view.addresses.len()));
+        let names = |rule: &ViewRule| rule.sni.iter().all(|sni| within(&sni.lists, view.names.len()));
+        if let Some(bad) = view.rules.iter().position(|rule| !sides(rule) || !names(rule)) {
+            return Err(BadView::NoSuchList(bad));
+        }
+        Ok(Self {
+            rules: view.rules,
+            default: view.default,
+            addresses: view.addresses.iter().map(Ranges::of).collect(),
+            names: Lookup::new(view.names),
+        })
+    }
+
+    /// What becomes of a connection. Allocates where a name has to be put into lower case, and nowhere else.
+    pub fn decide(&self, asked: &Asked<'_>) -> Ruling<'_> {
+        self.judge(asked, |_, _| {})
+    }
+
+    /// The same, telling each rule that came before the one that decided, and the first thing it does not match.
+    pub(crate) fn judge<'d>(&'d self, asked: &Asked<'_>, mut skip: impl FnMut(&'d ViewRule, Mismatch)) -> Ruling<'d> {
+        let asked = &Asked {
+            client: asked.client.to_canonical(),
+            destination: (asked.destination.ip().to_canonical(), asked.destination.port()).into(),
+            ..*asked
+        };
+        let name = self.name(asked);
+        for rule in &self.rules {
+            match self.mismatch(rule, asked, &name) {
+                Some(why) => skip(rule, why),
+                None => {
+                    return Ruling {
+                        action: rule.action,
+                        rule: Some(&rule.rule),
+                        trust_sni: rule.trust_sni,
+                        client_certificates: rule.client_certificates,
+                    };
+                }
+            }
+        }
+        Ruling { action: self.default, rule: None, trust_sni: false, client_certificates: ClientCertificates::Refuse }
+    }
+
+    fn name(&self, asked: &Asked<'_>) -> Name {
+        let empty = |kind| Name { kind, lists: Lists::none() };
+        match asked.sni.filter(|sni| asked.opening.has_hello() && !sni.is_empty()) {
+            None => empty(Kind::None),
+            // Only lists have names that begin with a dot.
+            Some(sni) if sni.starts_with('.') => empty(Kind::Unreadable),
+            Some(sni) => match canonical(sni) {
+                Ok(sni) => Name { kind: Kind::Readable, lists: self.names.find(&sni) },
+                Err(_) => empty(Kind::Unreadable),
+            },
+        }
+    }
+
+    /// The first thing that a rule asks for in vain; what is told in few steps comes first.
+    fn mismatch(&self, rule: &ViewRule, asked: &Asked<'_>, name: &Name) -> Option<Mismatch> {
+        let is_spoken = any(&rule.speaks, |&opening| opening == asked.opening);
+        let is_named = rule.sni.as_ref().is_none_or(|sni| match name.kind {
+            Kind::None => sni.none,
+            Kind::Unreadable => false,
+            Kind::Readable => sni.lists.iter().any(|&list| name.lists.contains(list)),
+        });
+        let is_served = any(&rule.services, |service| {
+            let within = |(first, last)| (first..=last).contains(&asked.destination.port());
+            service.protocol == asked.opening.protocol() && service.ports.is_none_or(within)
+        });
+        let has = |list: &u32, address| self.addresses[*list as usize].contains(address);
+        if !is_spoken || rule.asks_about_hello() && !asked.opening.has_hello() {
+            Some(Mismatch::Opening)
+        } else if !is_named {
+            Some(Mismatch::Name)
+        } else if !is_served {
+            Some(Mismatch::Service)
+        } else if !any(&rule.from, |list| has(list, asked.client)) {
+            Some(Mismatch::Source)
+        } else if !any(&rule.to, |list| has(list, asked.destination.ip())) {
+            Some(Mismatch::Destination)
+        } else if !any(&rule.ja4, |ja4| asked.ja4 == Some(ja4)) {
+            Some(Mismatch::Ja4)
+        } else if !any(&rule.alpn, |wanted| asked.alpn.contains(&wanted.as_bytes())) {
+            Some(Mismatch::Alpn)
+        } else if rule.ech.is_some_and(|ech| ech != asked.ech) {
+            Some(Mismatch::Ech)
+        } else {
+            None
+        }
+    }
+}
+
+/// Whether one of a list will do; all the same without a list.
+fn any<T>(list: &Option<Vec<T>>, will_do: impl Fn(&T) -> bool) -> bool {
+    list.as_ref().is_none_or(|list| list.iter().any(will_do))
+}
+
+impl ViewRule {
+    /// Whether it speaks of what only a ClientHello has.
+    fn asks_about_hello(&self) -> bool {
+        self.sni.is_some() || self.ja4.is_some() || self.alpn.is_some() || self.ech.is_some()
+    }
+}
