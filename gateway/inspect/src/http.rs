@@ -11,6 +11,7 @@
 
 mod authority;
 mod h1;
+mod h2;
 mod refusal;
 
 use std::io;
@@ -27,6 +28,8 @@ pub use refusal::Refusal;
 pub enum Protocol {
     /// HTTP/1.1 or 1.0.
     H1,
+    /// HTTP/2.
+    H2,
 }
 
 /// What a relayed connection came to.
@@ -59,6 +62,8 @@ pub enum End {
     Malformed(Refusal),
     /// An inspection blocked an exchange in a place where the connection cannot go on.
     Blocked,
+    /// One side broke HTTP/2, which has a number for how.
+    Protocol(Side, u32),
     /// One side failed, or went away inside a message.
     Failed(Side, io::ErrorKind),
 }
@@ -72,5 +77,6 @@ where
 {
     match protocol {
         Protocol::H1 => h1::relay(client, upstream, inspector).await,
+        Protocol::H2 => h2::relay(client, upstream, inspector).await,
     }
 }
