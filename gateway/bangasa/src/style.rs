@@ -41,9 +41,9 @@ impl Colour {
     /// A verdict's name in its colour.
     pub fn verdict(self, name: &str, width: usize) -> String {
         let colour = match name {
-            "drop" => AnsiColor::Red,
+            "drop" | "block" => AnsiColor::Red,
             "forward" => AnsiColor::Green,
-            "inspect" => AnsiColor::Cyan,
+            "inspect" | "splice" => AnsiColor::Cyan,
             _ => AnsiColor::Yellow,
         };
         self.paint(colour.on_default(), name, width)

@@ -8,6 +8,7 @@ use dataplane::install::Shape;
 use policy::{Basis, Digest, Glossary, Ground, Policy};
 use telemetry::{Journal, Words};
 
+use crate::inspectors::Inspectors;
 use crate::log;
 use crate::state::{Record, State};
 use crate::watch::{Integrity, Rates};
@@ -28,6 +29,8 @@ pub struct Daemon {
     pub rates: Mutex<Rates>,
     /// Why the policy that was applied last is not, or not wholly, in force; tried again from time to time.
     pub trouble: Mutex<Option<String>>,
+    /// Processes that look into connections.
+    pub inspectors: Inspectors,
     /// Where events go.
     pub journal: Journal,
     /// Prefix of namespaces.
@@ -104,5 +107,6 @@ impl Daemon {
     /// Notes what is installed from now on.
     pub fn set_current(&self, current: Current) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(current));
+        self.inspectors.wake();
     }
 }

@@ -4,6 +4,7 @@
 mod apply;
 mod daemon;
 mod events;
+mod inspectors;
 mod options;
 mod overview;
 mod server;

@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
+
+use crate::inspectors::Config;
 
 /// The daemon of a Bangasa gateway: attaches the programs, installs policies, tells what happens
 ///
@@ -37,9 +40,44 @@ pub struct Options {
     /// What the names of the municipalities' network namespaces begin with
     #[arg(long, value_name = "PREFIX", global = true, default_value = "bangasa-", value_parser = netns_prefix)]
     pub netns_prefix: String,
+    /// Unix socket at which inspectors find the daemon; its directory lets their user pass
+    #[arg(long, value_name = "PATH", default_value = "/run/bangasa/inspect.sock")]
+    pub inspect_socket: PathBuf,
+    /// The program that looks into connections; by default the one beside this program
+    #[arg(long, value_name = "PATH")]
+    pub inspector: Option<PathBuf>,
+    /// The user that inspectors run as, who should have nothing else on this machine
+    #[arg(long, value_name = "NAME", default_value = "bangasa-inspect")]
+    pub inspector_user: String,
+    /// Threads of each municipality's inspector; by default one for each CPU, up to four
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub inspector_workers: Option<u16>,
+    /// Certificate authorities, as `bangasa ca` makes them
+    #[arg(long, value_name = "DIR", default_value = "/etc/bangasa/ca")]
+    pub ca: PathBuf,
+    /// Certificates of authorities that servers on the Internet may have theirs from
+    #[arg(long, value_name = "FILE", default_value = "/etc/ssl/certs/ca-certificates.crt")]
+    pub roots: PathBuf,
     /// Buckets of the flow table, 4 flows and 512 bytes each, rounded up to a power of two; takes effect on a first start
     #[arg(long, value_name = "NUMBER", default_value_t = abi::limits::FLOW_BUCKETS, value_parser = clap::value_parser!(u32).range(64..=1 << 24))]
     pub flow_buckets: u32,
+}
+
+impl Options {
+    /// What inspectors need.
+    pub fn inspectors(&self) -> anyhow::Result<Config> {
+        let beside = || anyhow::Ok(std::env::current_exe()?.with_file_name("bangasa-inspect"));
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from).min(4) as u16;
+        Ok(Config {
+            program: self.inspector.clone().map_or_else(beside, Ok).context("cannot tell where bangasa-inspect is")?,
+            user: self.inspector_user.clone(),
+            socket: self.inspect_socket.clone(),
+            authorities: self.ca.clone(),
+            roots: self.roots.clone(),
+            workers: self.inspector_workers.unwrap_or(cpus),
+            netns_prefix: self.netns_prefix.clone(),
+        })
+    }
 }
 
 /// Other things than serving.

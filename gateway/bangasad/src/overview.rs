@@ -14,6 +14,7 @@ use dataplane::readings::Readings;
 use telemetry::{Snapshot, Words};
 
 use crate::daemon::{Current, Daemon};
+use crate::inspectors;
 use crate::watch::Integrity;
 
 /// What the kernel says, read in one go.
@@ -144,6 +145,7 @@ fn municipalities(
                 attachments: attachments.map(|attachment| attachment.name()).collect(),
                 rates: rates_of(*number),
                 counters: counters(readings, *number),
+                inspector: inspectors::status(&daemon.inspectors, id),
             }
         })
         .collect();
@@ -233,6 +235,7 @@ pub fn metrics(daemon: &Daemon) -> anyhow::Result<String> {
         events_received: events.received,
         events_lost_output: events.lost_output,
         events_lost_followers: events.lost_followers,
+        coverage: inspectors::coverage(&daemon.inspectors),
         started_at: daemon.started_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64(),
     })
 }

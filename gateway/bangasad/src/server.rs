@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::daemon::Daemon;
 use crate::options::Options;
-use crate::{apply, events, log, overview, watch};
+use crate::{apply, events, inspectors, log, overview, watch};
 
 /// Connections at one time; more wait.
 const CONNECTIONS: usize = 256;
@@ -44,6 +44,8 @@ pub async fn run(daemon: Daemon, options: &Options) -> anyhow::Result<()> {
         std::thread::Builder::new().name("ring".into()).spawn(move || events::run(&daemon, ring))?;
     }
     tokio::spawn(watch::run(Arc::clone(&daemon)));
+    inspectors::serve(&daemon)?;
+    tokio::spawn(inspectors::run(Arc::clone(&daemon)));
     let scraped = Arc::clone(&daemon);
     tokio::spawn(telemetry::http::serve(metrics, Arc::new(move || overview::metrics(&scraped))));
     log(&format!("listening at `{}`, metrics at http://{}/metrics", options.socket.display(), options.metrics));

@@ -13,6 +13,7 @@ use telemetry::{Journal, Output};
 
 use crate::apply::{self, Prepared, Unfit};
 use crate::daemon::{Current, Daemon};
+use crate::inspectors::Inspectors;
 use crate::log;
 use crate::options::Options;
 use crate::state::{Record, State};
@@ -40,6 +41,7 @@ pub fn start(options: &Options) -> anyhow::Result<Daemon> {
         integrity: Mutex::new(Integrity::default()),
         rates: Mutex::new(Rates::default()),
         trouble: Mutex::default(),
+        inspectors: Inspectors::new(options.inspectors()?),
         journal,
         netns_prefix: options.netns_prefix.clone(),
         started: Instant::now(),

@@ -64,6 +64,35 @@ pub struct Line {
     /// Port, or echo identifier, that stands for the source's on the uplink, if it is translated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_port: Option<u16>,
+    /// What the inspector saw of a connection that has ended; the line is about that connection, not about a packet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Box<TlsLine>>,
+}
+
+/// A connection as the inspector saw it. The line's `verdict` is what was done (`splice`, `inspect` or `block`), its
+/// `time` when the connection began.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsLine {
+    /// What the client's first bytes were: `tls`, `http`, `server-first`, `other` or `silence`.
+    pub opening: Option<String>,
+    /// The name that the client sent.
+    pub sni: Option<String>,
+    /// Protocols that it offered.
+    pub alpn: Vec<String>,
+    /// Its fingerprint.
+    pub ja4: Option<String>,
+    /// Whether it offered ECH, true or GREASE: another name may be hidden.
+    pub ech: bool,
+    /// What the server's certificate was found to be: `good`, or its defect; none: it was not looked at.
+    pub upstream: Option<String>,
+    /// Requests that passed, where they could be seen.
+    pub requests: u64,
+    /// Bytes of content from the client.
+    pub bytes_sent: u64,
+    /// Bytes of content from the server.
+    pub bytes_received: u64,
+    /// How long it lasted.
+    pub duration_ms: u64,
 }
 
 impl Line {

@@ -87,6 +87,45 @@ pub struct MunicipalityStatus {
     pub rates: Vec<Rate>,
     /// Every exit that was ever taken.
     pub counters: Vec<CounterStatus>,
+    /// Its inspector; none: no rule inspects anything of it.
+    #[serde(default)]
+    pub inspector: Option<InspectorStatus>,
+}
+
+/// A municipality's inspector, and how much of its traffic was opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InspectorStatus {
+    /// `serving`, `waiting` for its setting, or `absent`: then inspected connections do not come about.
+    pub state: String,
+    /// Generation whose TLS rules are in force there.
+    pub generation: Option<u64>,
+    /// What stands in its way.
+    pub trouble: Option<String>,
+    /// Connections that are open.
+    pub open: u64,
+    /// Connections that were not told as events because too many waited.
+    pub events_lost: u64,
+    /// Connections that have ended.
+    pub coverage: Vec<CoverageStatus>,
+}
+
+/// Connections that ended in one way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CoverageStatus {
+    /// `splice`, `inspect` or `block`.
+    pub action: String,
+    /// Why.
+    pub reason: String,
+    /// Rule that decided; none: the default.
+    pub rule: Option<String>,
+    /// `file:line` of the rule.
+    pub rule_location: Option<String>,
+    /// How many.
+    pub connections: u64,
+    /// Bytes of content from clients.
+    pub bytes_sent: u64,
+    /// Bytes of content from servers.
+    pub bytes_received: u64,
 }
 
 /// A rate over the last few seconds, drops included.

@@ -31,6 +31,43 @@ const HANDSHAKE: u8 = 22;
 /// A hello, or why it is none.
 pub type Found = Result<ClientHello, Malformed>;
 
+/// What a stream begins with, for whoever holds its first bytes and not the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum First {
+    /// A ClientHello.
+    Hello(Box<ClientHello>),
+    /// The beginning of one: with fewer bytes than this in all there is nothing new to find.
+    Unfinished {
+        /// How many from the beginning of the stream.
+        needed_bytes: usize,
+    },
+    /// A ClientHello that is broken.
+    Malformed(Malformed),
+    /// Something else.
+    NotTls,
+}
+
+/// Reads the first bytes of a stream. Each answer but [`First::Unfinished`] is final; that one says how many bytes to
+/// wait for, so that a stream in tiny pieces or tiny records is not read over and over.
+pub fn first(bytes: &[u8]) -> First {
+    match hello(bytes, true) {
+        Here::Unfinished(needed_bytes) => First::Unfinished { needed_bytes },
+        Here::Other => First::NotTls,
+        Here::Hello => {
+            let mut found = None;
+            let mut records = Records { state: State::Following, kept: bytes.to_vec(), ..Records::default() };
+            records.follow(&mut |hello| {
+                found.get_or_insert(hello);
+            });
+            match found {
+                Some(Ok(hello)) => First::Hello(Box::new(hello)),
+                Some(Err(flaw)) => First::Malformed(flaw),
+                None => First::NotTls,
+            }
+        }
+    }
+}
+
 /// Looks for hellos in one direction of a connection.
 #[derive(Debug, Default)]
 pub struct Records {
@@ -228,6 +265,8 @@ impl Records {
 fn hello(bytes: &[u8], trusted: bool) -> Here {
     let mut message = Vec::new();
     let mut rest = bytes;
+    // Bytes of the message that are still to come, at least.
+    let mut missing = 1;
     loop {
         // As much of the header as there is must fit.
         let fits = rest.iter().take(3).zip([HANDSHAKE..=HANDSHAKE, 3..=3, 0..=4]).all(|(byte, may)| may.contains(byte));
@@ -235,7 +274,7 @@ fn hello(bytes: &[u8], trusted: bool) -> Here {
             return Here::Other;
         }
         let Some((header, after)) = rest.split_first_chunk::<RECORD_HEADER_BYTES>() else {
-            return Here::Unfinished(bytes.len() + 1);
+            return Here::Unfinished(bytes.len() + RECORD_HEADER_BYTES - rest.len() + missing);
         };
         let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
         let long_enough = trusted || !message.is_empty() || length >= MESSAGE_HEADER_BYTES + 2;
@@ -255,7 +294,7 @@ fn hello(bytes: &[u8], trusted: bool) -> Here {
             Some(body) if body < MIN_BODY_BYTES && !trusted => return Here::Other,
             _ => {}
         }
-        let missing = body.map_or(1, |body| (MESSAGE_HEADER_BYTES + body).saturating_sub(message.len()));
+        missing = body.map_or(1, |body| (MESSAGE_HEADER_BYTES + body).saturating_sub(message.len()));
         if there.len() < length {
             return Here::Unfinished(bytes.len() + missing.max(length - there.len()));
         }

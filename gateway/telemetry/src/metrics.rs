@@ -35,8 +35,25 @@ pub struct Snapshot {
     pub events_lost_output: u64,
     /// Events that followers could not take.
     pub events_lost_followers: u64,
+    /// What inspectors did.
+    pub coverage: Vec<Coverage>,
     /// When the daemon started, seconds since 1970.
     pub started_at: f64,
+}
+
+/// What one municipality's inspector did.
+#[derive(Clone, Debug, Default)]
+pub struct Coverage {
+    /// Whose.
+    pub municipality: String,
+    /// Whether it serves.
+    pub serving: bool,
+    /// Connections that are open.
+    pub open: u64,
+    /// Connections that were not told as events.
+    pub events_lost: u64,
+    /// Connections that ended: what was done, why, how many, bytes from clients and from servers.
+    pub ended: Vec<(&'static str, &'static str, u64, [u64; 2])>,
 }
 
 /// The text of a scrape.
@@ -44,6 +61,7 @@ pub fn encode(snapshot: &Snapshot) -> anyhow::Result<String> {
     let registry = Registry::new();
     packets(&registry, snapshot)?;
     events(&registry, snapshot)?;
+    coverage(&registry, &snapshot.coverage)?;
     let flows = IntGaugeVec::new(Opts::new("bangasa_flows", "live flows, by municipality"), &["municipality"])?;
     for (municipality, count) in &snapshot.flows {
         flows.with_label_values(&[municipality]).set(clamp(*count));
@@ -125,6 +143,40 @@ fn events(registry: &Registry, snapshot: &Snapshot) -> anyhow::Result<()> {
     counter(registry, "bangasa_events_output_lost_total", output, snapshot.events_lost_output)?;
     let followers = "events that a follower on the control socket could not take since the daemon started";
     counter(registry, "bangasa_events_follower_lost_total", followers, snapshot.events_lost_followers)
+}
+
+/// How much of what was handed to inspectors they opened.
+fn coverage(registry: &Registry, coverage: &[Coverage]) -> anyhow::Result<()> {
+    let help = "1 if the municipality's inspector serves by the policy's TLS rules, else 0: inspected connections do not \
+                come about";
+    let serving = IntGaugeVec::new(Opts::new("bangasa_inspector_serving", help), &["municipality"])?;
+    let help = "connections that the municipality's inspector has open";
+    let open = IntGaugeVec::new(Opts::new("bangasa_tls_open_connections", help), &["municipality"])?;
+    let labels = ["municipality", "action", "reason"];
+    let help = "connections that inspectors ended, by what they did with them (splice, inspect, block) and why";
+    let connections = IntCounterVec::new(Opts::new("bangasa_tls_connections_total", help), &labels)?;
+    let help = "bytes of content in bangasa_tls_connections_total; egress: from clients, ingress: from servers";
+    let labels = ["municipality", "action", "reason", "direction"];
+    let bytes = IntCounterVec::new(Opts::new("bangasa_tls_bytes_total", help), &labels)?;
+    let help = "connections that inspectors could not tell as events, by municipality";
+    let lost = IntCounterVec::new(Opts::new("bangasa_tls_events_lost_total", help), &["municipality"])?;
+    for one in coverage {
+        let municipality = one.municipality.as_str();
+        serving.with_label_values(&[municipality]).set(one.serving.into());
+        open.with_label_values(&[municipality]).set(clamp(one.open));
+        lost.with_label_values(&[municipality]).inc_by(one.events_lost);
+        for (action, reason, count, [sent, received]) in &one.ended {
+            connections.with_label_values(&[municipality, *action, *reason]).inc_by(*count);
+            for (direction, count) in [(Direction::Egress, sent), (Direction::Ingress, received)] {
+                bytes.with_label_values(&[municipality, *action, *reason, direction.name()]).inc_by(*count);
+            }
+        }
+    }
+    register(registry, serving)?;
+    register(registry, open)?;
+    register(registry, connections)?;
+    register(registry, bytes)?;
+    register(registry, lost)
 }
 
 fn reasons() -> String {

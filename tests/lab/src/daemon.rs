@@ -31,6 +31,12 @@ pub struct Daemon {
 pub struct Files {
     /// Its socket.
     pub socket: PathBuf,
+    /// Where inspectors find it.
+    pub inspect_socket: PathBuf,
+    /// Certificate authorities.
+    pub authorities: PathBuf,
+    /// Certificates that upstream ones may chain to.
+    pub roots: PathBuf,
     /// Its memory of policies and numbers.
     pub state: PathBuf,
     /// Events, one JSON object a line.
@@ -45,6 +51,9 @@ impl Files {
         let directory = id.directory();
         Self {
             socket: directory.join("control.sock"),
+            inspect_socket: directory.join("inspect.sock"),
+            authorities: directory.join("ca"),
+            roots: directory.join("roots.pem"),
             state: directory.join("state"),
             events: directory.join("events.jsonl"),
             log: directory.join("bangasad.log"),
@@ -61,6 +70,8 @@ impl Daemon {
         command.arg("--state").arg(&files.state);
         command.arg("--pins").arg(id.pins());
         command.arg("--socket").arg(&files.socket);
+        command.arg("--inspect-socket").arg(&files.inspect_socket);
+        command.arg("--ca").arg(&files.authorities).arg("--roots").arg(&files.roots);
         command.args(["--metrics", METRICS]);
         command.arg("--events").arg(&files.events);
         command.args(["--netns-prefix", &id.municipality_prefix()]);

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::link::End;
 use crate::namespace::Namespace;
+use crate::pki::Pki;
 use crate::server::Server;
 
 /// The router's end of the uplink.
@@ -35,6 +36,8 @@ pub const ATTACKER_V4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 99);
 pub const WEB_NAME: &str = "www.example.jp";
 /// Where nginx listens.
 pub const WEB_PORTS: [u16; 2] = [80, 8080];
+/// Where nginx speaks TLS, HTTP/2 as well as HTTP/1.1.
+pub const TLS_PORT: u16 = 443;
 /// Where iperf3 listens.
 pub const IPERF_PORT: u16 = 5201;
 /// Size of `/large`.
@@ -46,6 +49,7 @@ pub struct Internet {
     namespace: Namespace,
     directory: PathBuf,
     servers: Vec<Server>,
+    pki: Pki,
 }
 
 impl Internet {
@@ -71,7 +75,8 @@ impl Internet {
              route add local 2001:db8:ffff::/48 dev lo\n"
         ))?;
         fs::create_dir_all(directory).with_context(|| format!("cannot create `{}`", directory.display()))?;
-        Ok(Self { namespace, directory: directory.to_owned(), servers: Vec::new() })
+        let pki = Pki::create(&directory.join("pki"), "Lab's Internet")?;
+        Ok(Self { namespace, directory: directory.to_owned(), servers: Vec::new(), pki })
     }
 
     /// Its namespace.
@@ -108,6 +113,11 @@ impl Internet {
         self.start("iperf3", iperf, IPERF_PORT)
     }
 
+    /// The authority of its servers' certificates.
+    pub fn pki(&self) -> &Pki {
+        &self.pki
+    }
+
     /// What nginx serves as `/large`.
     pub fn large_file(&self) -> PathBuf {
         self.directory.join("www/large")
@@ -131,6 +141,8 @@ impl Internet {
         fs::write(www.join("large"), noise(LARGE_BYTES))?;
         let directory = self.directory.display();
         let listens: String = WEB_PORTS.iter().map(|port| format!("listen {port}; listen [::]:{port};\n")).collect();
+        let identity = self.pki.issue(&[WEB_NAME])?;
+        let (chain, key) = (identity.chain.display(), identity.key.display());
         let configuration = format!(
             "daemon off; user root; worker_processes 1; pid {directory}/nginx.pid; error_log {directory}/nginx.log;\n\
              events {{ worker_connections 512; }}\n\
@@ -140,7 +152,9 @@ impl Internet {
                default_type text/plain;\n\
                client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy;\n\
                fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;\n\
-               server {{ {listens} root {directory}/www; }}\n\
+               server {{ {listens} root {directory}/www;\n\
+                 listen {TLS_PORT} ssl http2; listen [::]:{TLS_PORT} ssl http2;\n\
+                 ssl_certificate {chain}; ssl_certificate_key {key}; }}\n\
              }}\n"
         );
         let file = self.directory.join("nginx.conf");

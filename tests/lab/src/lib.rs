@@ -14,6 +14,7 @@ pub mod load;
 pub mod names;
 pub mod namespace;
 pub mod prefecture;
+pub mod pki;
 pub mod process;
 pub mod record;
 pub mod responder;

@@ -3,6 +3,7 @@
 mod linker;
 mod packages;
 mod services;
+mod user;
 
 use crate::run::Outcome;
 
@@ -14,6 +15,7 @@ pub fn run() -> Outcome {
     }
     packages::ensure()?;
     linker::ensure()?;
+    user::ensure()?;
     eprintln!("── setup: everything is there");
     Ok(())
 }

@@ -1,5 +1,8 @@
 //! `bangasa events`: what happened.
 
+use std::fmt::Write;
+
+use control::line::TlsLine;
 use control::{Client, Line};
 
 use crate::exit::Exit;
@@ -56,12 +59,67 @@ fn describe(line: &Line, colour: Colour) -> String {
     let by = packet_text::decided_by(line).map(|by| format!(" by {by}")).unwrap_or_default();
     let packet = packet_text::packet(line);
     let reason = &line.reason;
-    format!("{time} {verdict} {reason:<18} {municipality:<12} {port:<8} {packet}{by}{new_flow}")
+    let tls = line.tls.as_deref().map(describe_tls).unwrap_or_default();
+    format!("{time} {verdict} {reason:<18} {municipality:<12} {port:<8} {packet}{by}{new_flow}{tls}")
+}
+
+/// What the inspector saw, after the addresses.
+fn describe_tls(tls: &TlsLine) -> String {
+    let mut text = format!(" {}", tls.opening.as_deref().unwrap_or("unread"));
+    let told = [("", &tls.sni), ("ja4 ", &tls.ja4), ("upstream ", &tls.upstream)];
+    for (what, value) in told {
+        if let Some(value) = value {
+            let _ = write!(text, " {what}{value}");
+        }
+    }
+    if !tls.alpn.is_empty() {
+        let _ = write!(text, " alpn {}", tls.alpn.join(","));
+    }
+    if tls.requests > 0 {
+        let _ = write!(text, " {} requests", tls.requests);
+    }
+    let _ = write!(text, " {} bytes up {} down in {} ms", tls.bytes_sent, tls.bytes_received, tls.duration_ms);
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_that_was_looked_at_reads_as_one_line() {
+        let line = Line {
+            time: Some("2026-01-01T00:00:00.000Z".into()),
+            source: Some("2001:db8::7".into()),
+            destination: Some("2001:db8:1::4".into()),
+            protocol: Some(6),
+            source_port: Some(51_000),
+            destination_port: Some(443),
+            verdict: "inspect".into(),
+            reason: "rule".into(),
+            rule: Some("web".into()),
+            rule_location: Some("prefecture.toml:9".into()),
+            municipality: Some("sendai".into()),
+            tls: Some(Box::new(TlsLine {
+                opening: Some("tls".into()),
+                sni: Some("www.example.jp".into()),
+                alpn: vec!["h2".into()],
+                upstream: Some("good".into()),
+                requests: 3,
+                bytes_sent: 100,
+                bytes_received: 2_000,
+                duration_ms: 12,
+                ..TlsLine::default()
+            })),
+            ..Line::default()
+        };
+        assert_eq!(
+            describe(&line, Colour::Off),
+            "2026-01-01T00:00:00.000Z inspect rule               sendai       -        \
+             tcp [2001:db8::7]:51000 > [2001:db8:1::4]:443 by rule `web` (prefecture.toml:9) tls www.example.jp \
+             upstream good alpn h2 3 requests 100 bytes up 2000 down in 12 ms"
+        );
+    }
 
     #[test]
     fn an_event_reads_as_one_line() {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::bail;
-use control::status::{MunicipalityStatus, Status};
+use control::status::{InspectorStatus, MunicipalityStatus, Status};
 use control::{Client, Request, Response};
 
 use crate::exit::Exit;
@@ -140,6 +140,34 @@ fn describe_municipality(text: &mut String, municipality: &MunicipalityStatus, c
             counter.reason,
             counter.packets,
             counter.bytes
+        );
+    }
+    if let Some(inspector) = &municipality.inspector {
+        describe_inspector(text, inspector, colour);
+    }
+}
+
+fn describe_inspector(text: &mut String, inspector: &InspectorStatus, colour: Colour) {
+    let generation = inspector.generation.map(|generation| format!(" generation {generation}")).unwrap_or_default();
+    let _ = writeln!(text, "  inspector {}{generation}, {} connections open", inspector.state, inspector.open);
+    if let Some(trouble) = &inspector.trouble {
+        let _ = writeln!(text, "  {} {trouble}", colour.paint(WARNING, "warning:", 0));
+    }
+    let mut coverage: Vec<_> = inspector.coverage.iter().collect();
+    coverage.sort_by_key(|row| std::cmp::Reverse(row.connections));
+    for row in coverage {
+        let by = match (&row.rule, &row.rule_location) {
+            (Some(rule), Some(place)) => format!("  rule `{rule}` ({place})"),
+            _ => String::new(),
+        };
+        let _ = writeln!(
+            text,
+            "  {:<8} {} {:<18} {:>12} connections {:>11} bytes{by}",
+            "tls",
+            colour.verdict(&row.action, 7),
+            row.reason,
+            row.connections,
+            row.bytes_sent + row.bytes_received,
         );
     }
 }

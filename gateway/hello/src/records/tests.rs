@@ -106,3 +106,30 @@ fn a_hello_that_is_too_long_is_told() {
     Records::default().push(&start, &mut |found| told.push(found));
     assert_eq!(told, [Err(Malformed::TooLong)]);
 }
+
+#[test]
+fn the_first_bytes_of_a_stream() {
+    for record_bytes in [1, 3, 100, 16_384] {
+        let stream = records(HANDSHAKE, &hello(1_216), record_bytes);
+        let (mut reads, mut there) = (0, 1);
+        loop {
+            reads += 1;
+            match first(&stream[..there]) {
+                First::Unfinished { needed_bytes } => {
+                    assert!(needed_bytes > there && needed_bytes <= stream.len(), "{needed_bytes} of {}", stream.len());
+                    there = needed_bytes;
+                }
+                First::Hello(hello) => {
+                    assert_eq!(hello.extensions, [51]);
+                    break;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        // What is missing shrinks by a sixth at least with every read.
+        assert!(reads < 64, "{reads} reads for records of {record_bytes} bytes");
+    }
+    assert_eq!(first(b"SSH-2.0-x\r\n"), First::NotTls);
+    assert_eq!(first(&[HANDSHAKE, 3, 1, 0, 40, 2, 0, 0, 50]), First::NotTls);
+    assert!(matches!(first(&[]), First::Unfinished { .. }));
+}

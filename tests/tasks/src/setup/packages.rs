@@ -12,7 +12,7 @@ struct Package {
     does: &'static str,
 }
 
-const PACKAGES: [Package; 18] = [
+const PACKAGES: [Package; 20] = [
     Package { name: "rustc-web", does: "builds the eBPF programs" },
     Package { name: "cargo-web", does: "builds the eBPF programs" },
     Package { name: "rust-web-src", does: "core, built for the eBPF target" },
@@ -30,6 +30,8 @@ const PACKAGES: [Package; 18] = [
     Package { name: "iperf3", does: "a client and server" },
     Package { name: "nginx", does: "a server" },
     Package { name: "dnsmasq-base", does: "a server" },
+    Package { name: "openssl", does: "certificates of the lab's servers, and a client" },
+    Package { name: "ca-certificates", does: "what servers on the Internet are trusted by" },
     Package { name: "procps", does: "looks after processes of the lab" },
 ];
 

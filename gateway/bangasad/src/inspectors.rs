@@ -1,0 +1,240 @@
+//! The inspectors: one process for each municipality that a rule inspects anything of, in its network namespace.
+//!
+//! This file makes them be there, know the policy in force, and be gone when they are not wanted. They outlive the
+//! daemon: one that runs already is not started again, it comes and says so ([`link`]). Whose a process is, its network
+//! namespace tells. Not here: how one is started ([`spawn`]), what one is told ([`setting`]), what it tells ([`told`]).
+
+mod link;
+mod setting;
+mod spawn;
+mod told;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::Child;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use inspect::wire::Totals;
+use policy::Policy;
+use policy::checked::Action;
+use tokio::sync::{Notify, mpsc};
+
+use crate::daemon::{Current, Daemon};
+use crate::log;
+
+pub use link::serve;
+pub use told::{coverage, status};
+
+/// Between two looks, where nobody asks for one earlier.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Between two looks at the certificate authorities.
+const AUTHORITIES_INTERVAL: Duration = Duration::from_secs(10);
+/// For a process that was started to come and say so.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest pause before one that keeps failing is started again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Where things are.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `bangasa-inspect`.
+    pub program: PathBuf,
+    /// The user that they run as.
+    pub user: String,
+    /// Where they find the daemon.
+    pub socket: PathBuf,
+    /// Certificate authorities: a directory for each municipality.
+    pub authorities: PathBuf,
+    /// Certificates that the machine trusts.
+    pub roots: PathBuf,
+    /// Threads of each.
+    pub workers: u16,
+    /// What the names of network namespaces begin with.
+    pub netns_prefix: String,
+}
+
+/// All of them.
+pub struct Inspectors {
+    config: Config,
+    by_id: Mutex<BTreeMap<String, Inspector>>,
+    wake: Notify,
+}
+
+/// One municipality's. What is not known of a process that this daemon did not start is empty.
+#[derive(Default)]
+struct Inspector {
+    /// Started by this daemon, and not seen to have ended.
+    child: Option<Child>,
+    started_at: Option<Instant>,
+    /// The conversation.
+    orders: Option<mpsc::Sender<Arc<Vec<u8>>>>,
+    conversation: u64,
+    /// Digest of the setting that was sent in this conversation.
+    sent: Option<blake3::Hash>,
+    /// Generation that it has said to be in force.
+    accepted: Option<u64>,
+    /// What stands in its way.
+    trouble: Option<String>,
+    failures: u32,
+    retry_at: Option<Instant>,
+    /// Counters of this process, and when it started.
+    totals: Totals,
+    process_ns: u64,
+    /// Counters of those before it.
+    before: Totals,
+}
+
+impl Inspectors {
+    /// None yet.
+    pub fn new(config: Config) -> Self {
+        Self { config, by_id: Mutex::default(), wake: Notify::new() }
+    }
+
+    /// Looks again soon: the policy has changed.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Inspector>> {
+        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Municipalities of which a rule inspects anything.
+fn wanted(policy: &Policy) -> BTreeSet<&str> {
+    let inspects = |rules: &[policy::checked::Rule]| rules.iter().any(|rule| rule.action == Action::Inspect);
+    let all = inspects(&policy.baseline);
+    let towns = policy.municipalities.iter();
+    let towns = towns.filter(|town| all || inspects(&town.egress.rules) || inspects(&town.ingress.rules));
+    towns.map(|town| town.id.as_str()).collect()
+}
+
+/// Goes on until the daemon ends.
+pub async fn run(daemon: Arc<Daemon>) {
+    let mut read_at = None::<Instant>;
+    loop {
+        let reads = read_at.is_none_or(|at| at.elapsed() >= AUTHORITIES_INTERVAL);
+        if reads {
+            read_at = Some(Instant::now());
+        }
+        let tended = Arc::clone(&daemon);
+        if tokio::task::spawn_blocking(move || tend(&tended, reads)).await.is_err() {
+            log("looking after the inspectors failed; see above");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(INTERVAL) => {}
+            () = daemon.inspectors.wake.notified() => read_at = None,
+        }
+    }
+}
+
+/// Makes every inspector be what the policy in force wants.
+fn tend(daemon: &Daemon, reads_authorities: bool) {
+    let Some(current) = daemon.current() else { return };
+    let wanted = wanted(current.policy());
+    let inspectors = &daemon.inspectors;
+    for id in &wanted {
+        start_if_needed(inspectors, id);
+        if reads_authorities || needs_setting(inspectors, id) {
+            tell_setting(inspectors, &current, id);
+        }
+    }
+    dismiss_others(inspectors, &wanted);
+}
+
+fn needs_setting(inspectors: &Inspectors, id: &str) -> bool {
+    inspectors.lock().get(id).is_some_and(|inspector| inspector.orders.is_some() && inspector.sent.is_none())
+}
+
+fn start_if_needed(inspectors: &Inspectors, id: &str) {
+    {
+        let mut by_id = inspectors.lock();
+        let inspector = by_id.entry(id.to_owned()).or_default();
+        inspector.reap(id);
+        let waits = inspector.started_at.is_some_and(|at| at.elapsed() < PATIENCE) && inspector.child.is_some();
+        let pauses = inspector.retry_at.is_some_and(|at| Instant::now() < at);
+        if inspector.orders.is_some() || waits || pauses {
+            return;
+        }
+    }
+    // Not under the lock: a process takes a while to start.
+    let started = spawn::spawn(&inspectors.config, id);
+    let mut by_id = inspectors.lock();
+    let inspector = by_id.entry(id.to_owned()).or_default();
+    match started {
+        Ok(child) => {
+            inspector.child = Some(child);
+            inspector.started_at = Some(Instant::now());
+        }
+        Err(error) => {
+            // One that is there already holds its sockets, and will come.
+            let comes = matches!(error, spawn::Failed::AlreadyThere) && inspector.failures == 0;
+            inspector.pause();
+            if !comes {
+                inspector.set_trouble(id, format!("inspected connections of `{id}` do not come about: {error:#}"));
+            }
+        }
+    }
+}
+
+/// Sends the setting if it is another than the one that was sent.
+fn tell_setting(inspectors: &Inspectors, current: &Current, id: &str) {
+    let made = setting::order(&inspectors.config, current, id);
+    let mut by_id = inspectors.lock();
+    let Some(inspector) = by_id.get_mut(id) else { return };
+    let (order, warning) = match made {
+        Ok(made) => made,
+        Err(error) => return inspector.set_trouble(id, format!("the inspector of `{id}` cannot be told: {error:#}")),
+    };
+    if let Some(warning) = warning {
+        inspector.set_trouble(id, warning);
+    }
+    let digest = blake3::hash(&order);
+    if inspector.sent == Some(digest) {
+        return;
+    }
+    if let Some(orders) = &inspector.orders
+        && orders.try_send(Arc::new(order)).is_ok()
+    {
+        inspector.sent = Some(digest);
+    }
+}
+
+fn dismiss_others(inspectors: &Inspectors, wanted: &BTreeSet<&str>) {
+    for (id, inspector) in inspectors.lock().iter_mut().filter(|(id, _)| !wanted.contains(id.as_str())) {
+        inspector.reap(id);
+        inspector.trouble = None;
+        inspector.accepted = None;
+        if let Some(orders) = inspector.orders.take() {
+            let _ = orders.try_send(Arc::new(setting::end()));
+        }
+    }
+}
+
+impl Inspector {
+    /// Notices that the process has ended.
+    fn reap(&mut self, id: &str) {
+        if let Some(child) = &mut self.child
+            && let Ok(Some(status)) = child.try_wait()
+        {
+            log(&format!("the inspector of `{id}` has ended: {status}"));
+            self.child = None;
+            self.pause();
+        }
+    }
+
+    /// Before the next attempt to start it.
+    fn pause(&mut self) {
+        let pause = Duration::from_millis(250).saturating_mul(1 << self.failures.min(8)).min(LONGEST_PAUSE);
+        self.failures += 1;
+        self.retry_at = Some(Instant::now() + pause);
+    }
+
+    fn set_trouble(&mut self, id: &str, trouble: String) {
+        if self.trouble.as_ref() != Some(&trouble) {
+            log(&format!("{id}: {trouble}"));
+            self.trouble = Some(trouble);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Starts an inspector: in its municipality's network namespace, with its listening sockets, to become a user without
+//! privilege.
+
+use std::fs::File;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use dataplane::namespaces::INSPECTOR_PORT;
+use nix::sched::{CloneFlags, setns};
+use nix::unistd::User;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::Config;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1_024;
+
+/// Why one was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// Its sockets are taken.
+    #[error("another process listens in its network namespace and does not talk to this daemon; end it")]
+    AlreadyThere,
+    /// Nobody to run as.
+    #[error("there is no user `{0}` to run it as; make one (`useradd --system {0}`) or name another by --inspector-user")]
+    NoUser(String),
+    /// A privileged user.
+    #[error("an inspector must not run as `{0}`, who has privileges; name another user by --inspector-user")]
+    Privileged(String),
+    /// The program.
+    #[error("`{0}` cannot be started: {1}")]
+    Program(String, io::Error),
+    /// The namespace.
+    #[error("the network namespace `{0}` cannot be entered: {1}")]
+    Namespace(String, io::Error),
+    /// A socket.
+    #[error("it cannot be given a socket: {0}")]
+    Socket(io::Error),
+}
+
+/// Starts it. It has not said anything yet.
+pub fn spawn(config: &Config, id: &str) -> Result<Child, Failed> {
+    let user = User::from_name(&config.user).ok().flatten().ok_or_else(|| Failed::NoUser(config.user.clone()))?;
+    if user.uid.is_root() {
+        return Err(Failed::Privileged(config.user.clone()));
+    }
+    let name = format!("{}{id}", config.netns_prefix);
+    // A thread changes its namespace for good, so it is one of its own; sockets and the process keep the namespace.
+    thread::scope(|scope| {
+        let inside = scope.spawn(|| {
+            let unentered = |error: io::Error| Failed::Namespace(name.clone(), error);
+            let namespace = File::open(format!("/run/netns/{name}")).map_err(unentered)?;
+            setns(namespace, CloneFlags::CLONE_NEWNET).map_err(|error| unentered(error.into()))?;
+            start(config, &user)
+        });
+        inside.join().unwrap_or_else(|_| Err(Failed::Namespace(name.clone(), io::Error::other("a thread panicked"))))
+    })
+}
+
+fn start(config: &Config, user: &User) -> Result<Child, Failed> {
+    let sockets = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
+        .map(|address| listen(SocketAddr::new(address, INSPECTOR_PORT)));
+    let [v4, v6] = sockets;
+    let sockets = [v4?, v6?];
+    let numbers: Vec<RawFd> = sockets.iter().map(AsRawFd::as_raw_fd).collect();
+    let mut command = Command::new(&config.program);
+    command.arg("--daemon").arg(&config.socket).args(["--workers", &config.workers.to_string()]);
+    command.args(numbers.iter().flat_map(|number| ["--transparent".to_owned(), number.to_string()]));
+    command.env_clear().current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
+    // The program lets go of root itself, so that it may lie where only root may look. Signals to the daemon's group are
+    // not the inspector's.
+    command.arg("--become-user").arg(format!("{}:{}", user.uid, user.gid)).process_group(0);
+    #[expect(unsafe_code, reason = "descriptors are kept open across exec, which only the child may do")]
+    // SAFETY: between fork and exec only system calls are made.
+    unsafe {
+        command.pre_exec(move || numbers.iter().try_for_each(|number| keep_open(*number)));
+    }
+    let child = command.spawn().map_err(|error| Failed::Program(config.program.display().to_string(), error))?;
+    // The daemon is the last to be killed for want of memory; an inspector is not.
+    let _ = std::fs::write(format!("/proc/{}/oom_score_adj", child.id()), "300");
+    Ok(child)
+}
+
+fn keep_open(number: RawFd) -> io::Result<()> {
+    #[expect(unsafe_code, reason = "the descriptor is known by its number only")]
+    // SAFETY: clears a flag of a descriptor that the parent keeps open until this has run.
+    let result = unsafe { libc::fcntl(number, libc::F_SETFD, 0) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// A socket whose connections keep the destination that the client meant.
+fn listen(address: SocketAddr) -> Result<Socket, Failed> {
+    let listen = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        if address.is_ipv4() {
+            socket.set_ip_transparent_v4(true)?;
+        } else {
+            socket.set_only_v6(true)?;
+            socket.set_ip_transparent_v6(true)?;
+        }
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket)
+    };
+    listen().map_err(|error: io::Error| match error.kind() {
+        io::ErrorKind::AddrInUse => Failed::AlreadyThere,
+        _ => Failed::Socket(error),
+    })
+}

@@ -1,0 +1,128 @@
+//! What inspectors tell, as events, metrics and status.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use control::line::{Line, TlsLine};
+use control::status::{CoverageStatus, InspectorStatus};
+use inspect::wire::{Ended, Session, Totals};
+use telemetry::journal::Entry;
+use telemetry::metrics::Coverage;
+
+use super::Inspectors;
+use crate::daemon::Daemon;
+use crate::log;
+
+/// TCP.
+const PROTOCOL: u8 = 6;
+
+/// Makes an event of a connection that has ended.
+pub fn record(daemon: &Daemon, id: &str, session: &Session) {
+    let line = Line {
+        time: Some(telemetry::time::rfc3339(Duration::from_nanos(session.began_ns))),
+        source: Some(session.client.ip().to_string()),
+        source_port: Some(session.client.port()),
+        destination: Some(session.destination.ip().to_string()),
+        destination_port: Some(session.destination.port()),
+        protocol: Some(PROTOCOL),
+        verdict: session.action.name().into(),
+        reason: session.reason.name().into(),
+        rule: session.rule.as_ref().map(|rule| rule.name.clone()),
+        rule_location: session.rule.as_ref().map(|rule| rule.location.clone()),
+        municipality: Some(id.to_owned()),
+        generation: session.generation as u32,
+        direction: "egress".into(),
+        tls: Some(Box::new(TlsLine {
+            opening: session.opening.map(|opening| opening.name().into()),
+            sni: session.sni.clone(),
+            alpn: session.alpn.clone(),
+            ja4: session.ja4.clone(),
+            ech: session.ech,
+            upstream: session.upstream.clone(),
+            requests: session.requests,
+            bytes_sent: session.bytes[0],
+            bytes_received: session.bytes[1],
+            duration_ms: session.duration_ms,
+        })),
+        ..Line::default()
+    };
+    match serde_json::to_string(&line) {
+        Ok(text) => daemon.journal.record(Entry { municipality: Some(id.to_owned()), text }),
+        Err(error) => log(&format!("an event cannot be written: {error}")),
+    }
+}
+
+/// Adds one process' counters to those of others.
+pub fn add(sum: &mut Totals, more: Totals) {
+    for ended in more.ended {
+        let same = |known: &&mut Ended| {
+            (known.action, known.reason, &known.rule) == (ended.action, ended.reason, &ended.rule)
+        };
+        match sum.ended.iter_mut().find(same) {
+            Some(known) => {
+                known.connections += ended.connections;
+                known.bytes[0] += ended.bytes[0];
+                known.bytes[1] += ended.bytes[1];
+            }
+            None => sum.ended.push(ended),
+        }
+    }
+    sum.sessions_lost += more.sessions_lost;
+}
+
+/// Of one municipality, for `status`.
+pub fn status(inspectors: &Inspectors, id: &str) -> Option<InspectorStatus> {
+    let by_id = inspectors.lock();
+    let inspector = by_id.get(id)?;
+    let mut totals = inspector.before.clone();
+    add(&mut totals, inspector.totals.clone());
+    let state = match (inspector.accepted, &inspector.orders) {
+        (Some(_), _) => "serving",
+        (None, Some(_)) => "waiting",
+        (None, None) => "absent",
+    };
+    Some(InspectorStatus {
+        state: state.into(),
+        generation: inspector.accepted,
+        trouble: inspector.trouble.clone(),
+        open: inspector.totals.open,
+        events_lost: totals.sessions_lost,
+        coverage: totals.ended.iter().map(coverage_status).collect(),
+    })
+}
+
+fn coverage_status(ended: &Ended) -> CoverageStatus {
+    CoverageStatus {
+        action: ended.action.name().into(),
+        reason: ended.reason.name().into(),
+        rule: ended.rule.as_ref().map(|(_, name)| name.clone()),
+        rule_location: ended.rule.as_ref().map(|(location, _)| location.clone()),
+        connections: ended.connections,
+        bytes_sent: ended.bytes[0],
+        bytes_received: ended.bytes[1],
+    }
+}
+
+/// Of all municipalities, for metrics: rules are left out, whose names are people's.
+pub fn coverage(inspectors: &Inspectors) -> Vec<Coverage> {
+    let by_id = inspectors.lock();
+    let of = |(id, inspector): (&String, &super::Inspector)| {
+        let mut totals = inspector.before.clone();
+        add(&mut totals, inspector.totals.clone());
+        let mut ended: BTreeMap<(&str, &str), (u64, [u64; 2])> = BTreeMap::new();
+        for way in &totals.ended {
+            let (connections, bytes) = ended.entry((way.action.name(), way.reason.name())).or_default();
+            *connections += way.connections;
+            bytes[0] += way.bytes[0];
+            bytes[1] += way.bytes[1];
+        }
+        Coverage {
+            municipality: id.clone(),
+            serving: inspector.accepted.is_some(),
+            open: inspector.totals.open,
+            events_lost: totals.sessions_lost,
+            ended: ended.into_iter().map(|((action, reason), (count, bytes))| (action, reason, count, bytes)).collect(),
+        }
+    };
+    by_id.iter().map(of).collect()
+}

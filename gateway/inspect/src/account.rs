@@ -1,0 +1,78 @@
+//! What became of connections: counters that only rise, and the sessions themselves for the daemon.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use policy::tls::TlsAction;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::wire::{Ended, Reason, Session, Totals};
+
+/// Sessions that may wait for the daemon, which may be away.
+const QUEUE: usize = 8_192;
+/// Ways to end that are told apart. Rules change over the weeks; what does not fit is counted without its rule.
+const MOST_WAYS: usize = 8_192;
+
+type Way = (TlsAction, Reason, Option<(String, String)>);
+
+/// All of it. Telling never blocks: what does not fit is counted.
+#[derive(Debug)]
+pub struct Account {
+    ended: Mutex<HashMap<Way, (u64, [u64; 2])>>,
+    open: AtomicU64,
+    lost: AtomicU64,
+    queue: Sender<Box<Session>>,
+}
+
+impl Account {
+    /// Nothing yet, and where sessions come out.
+    pub fn new() -> (Self, Receiver<Box<Session>>) {
+        let (queue, sessions) = channel(QUEUE);
+        (Self { ended: Mutex::default(), open: AtomicU64::new(0), lost: AtomicU64::new(0), queue }, sessions)
+    }
+
+    /// A connection was accepted; answers how many are open with it.
+    pub fn begin(&self) -> u64 {
+        self.open.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// It has ended.
+    pub fn end(&self, session: Box<Session>) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+        let rule = session.rule.as_ref().map(|rule| (rule.location.clone(), rule.name.clone()));
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let rule = rule.filter(|_| ended.len() < MOST_WAYS);
+        let (connections, bytes) = ended.entry((session.action, session.reason, rule)).or_default();
+        *connections += 1;
+        for (sum, more) in bytes.iter_mut().zip(session.bytes) {
+            *sum += more;
+        }
+        drop(ended);
+        if self.queue.try_send(session).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Connections that are open.
+    pub fn open(&self) -> u64 {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Everything so far.
+    pub fn totals(&self) -> Totals {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ended: Vec<Ended> = ended
+            .iter()
+            .map(|((action, reason, rule), (connections, bytes))| Ended {
+                action: *action,
+                reason: *reason,
+                rule: rule.clone(),
+                connections: *connections,
+                bytes: *bytes,
+            })
+            .collect();
+        ended.sort_by(|a, b| (a.action, a.reason, &a.rule).cmp(&(b.action, b.reason, &b.rule)));
+        Totals { ended, open: self.open(), sessions_lost: self.lost.load(Ordering::Relaxed) }
+    }
+}

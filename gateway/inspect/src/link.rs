@@ -1,0 +1,123 @@
+//! The conversation with the daemon. It may come and go: connections are served by the latest setting meanwhile, and
+//! sessions wait in a bounded queue.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, BufWriter};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc::Receiver;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::run::Shared;
+use crate::setting::Active;
+use crate::wire::{LONGEST_ORDER, Order, Report, Session, Totals, WIRE_VERSION};
+
+/// Between two attempts to reach the daemon.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Between two accounts, where there is something new.
+const ACCOUNT_INTERVAL: Duration = Duration::from_millis(500);
+/// For connections to end by themselves once the process is to end.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Talks until the daemon ends the process.
+pub async fn run(daemon: &Path, shared: &Arc<Shared>, mut sessions: Receiver<Box<Session>>, started_ns: u64) {
+    loop {
+        if let Ok(stream) = UnixStream::connect(daemon).await {
+            match converse(stream, shared, &mut sessions, started_ns).await {
+                Ok(()) => break,
+                Err(error) => eprintln!("bangasa-inspect: {error:#}; trying again"),
+            }
+        }
+        sleep(PAUSE).await;
+    }
+    let _ = shared.ending.send_replace(true);
+    let deadline = tokio::time::Instant::now() + LAST_PATIENCE;
+    while shared.account.open() > 0 && tokio::time::Instant::now() < deadline {
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// One connection to the daemon; done when it says that this process should end.
+async fn converse(
+    stream: UnixStream,
+    shared: &Arc<Shared>,
+    sessions: &mut Receiver<Box<Session>>,
+    started_ns: u64,
+) -> anyhow::Result<()> {
+    let (reader, writer) = stream.into_split();
+    let mut writer = BufWriter::new(writer);
+    let program = env!("CARGO_PKG_VERSION").to_owned();
+    report(&mut writer, &Report::Begin { version: WIRE_VERSION, program, started_ns }).await?;
+    writer.flush().await?;
+    let mut reader = BufReader::new(reader);
+    let mut line = Vec::new();
+    let mut told = Totals::default();
+    let mut account = interval(ACCOUNT_INTERVAL);
+    account.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            read = next_line(&mut reader, &mut line) => {
+                read?;
+                let answer = obey(&line, shared)?;
+                line.clear();
+                match answer {
+                    Some(answer) => report(&mut writer, &answer).await?,
+                    None => return Ok(()),
+                }
+            }
+            session = sessions.recv() => {
+                let Some(session) = session else { return Ok(()) };
+                report(&mut writer, &Report::Session(session)).await?;
+                while let Ok(session) = sessions.try_recv() {
+                    report(&mut writer, &Report::Session(session)).await?;
+                }
+            }
+            _ = account.tick() => {
+                let totals = shared.account.totals();
+                if totals != told {
+                    report(&mut writer, &Report::Totals(totals.clone())).await?;
+                    told = totals;
+                }
+            }
+        }
+        writer.flush().await?;
+    }
+}
+
+/// Cancelled and called again it goes on where it was: what was read is in `line`.
+async fn next_line(reader: &mut BufReader<OwnedReadHalf>, line: &mut Vec<u8>) -> anyhow::Result<()> {
+    let room = LONGEST_ORDER.saturating_sub(line.len() as u64);
+    reader.take(room).read_until(b'\n', line).await.context("the daemon cannot be heard")?;
+    match line.last() {
+        Some(b'\n') => Ok(()),
+        _ if line.len() as u64 >= LONGEST_ORDER => bail!("the daemon says more than {LONGEST_ORDER} bytes in one line"),
+        _ => bail!("the daemon has gone"),
+    }
+}
+
+/// Carries an order out; none: the process should end.
+fn obey(line: &[u8], shared: &Arc<Shared>) -> anyhow::Result<Option<Report>> {
+    let order = serde_json::from_slice(line).context("the daemon cannot be understood; install both of one version")?;
+    let setting = match order {
+        Order::End => return Ok(None),
+        Order::Setting(setting) => setting,
+    };
+    let generation = setting.generation;
+    Ok(Some(match Active::new(*setting) {
+        Ok(active) => {
+            let _ = shared.setting.send_replace(Some(Arc::new(active)));
+            Report::Accepted { generation }
+        }
+        Err(error) => Report::Refused { generation, because: format!("{error:#}") },
+    }))
+}
+
+async fn report(writer: &mut BufWriter<OwnedWriteHalf>, report: &Report) -> anyhow::Result<()> {
+    let mut line = serde_json::to_vec(report)?;
+    line.push(b'\n');
+    writer.write_all(&line).await.context("the daemon cannot be told")
+}

@@ -1,0 +1,189 @@
+//! What a client says first, looked at before anything is decided: at most so many bytes, for at most so long.
+//!
+//! The bytes are kept: whoever is spoken to in the end gets them. Servers that speak first are found out by asking them,
+//! which is the session's business; here such a client is silent.
+
+use std::io;
+use std::time::Duration;
+
+use hello::client_hello::{ClientHello, Ech};
+use hello::ja4::Transport;
+use hello::records::{First, first};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+/// A hello may be longer than any that was ever met, but not as long as its fields allow.
+pub const LONGEST_OPENING: usize = 128 << 10;
+/// For the whole of it, once it has begun.
+pub const TIME_TO_FINISH: Duration = Duration::from_secs(10);
+/// Read at a time. Nearly every hello, post-quantum ones included, comes in one.
+const CHUNK: usize = 4 << 10;
+
+/// What the client said.
+#[derive(Debug)]
+pub struct Spoken {
+    /// Every byte so far.
+    pub bytes: Vec<u8>,
+    /// What they are.
+    pub kind: Kind,
+}
+
+/// What a client's first bytes are.
+#[derive(Debug)]
+pub enum Kind {
+    /// A ClientHello.
+    Tls(Box<TlsHello>),
+    /// A request in the clear.
+    Http,
+    /// Anything else.
+    Other,
+    /// A ClientHello that is broken or too long.
+    Malformed,
+    /// It was begun and not finished in time.
+    Slow,
+    /// Nothing came, for as long as was waited.
+    Silence,
+    /// The client has gone.
+    Gone,
+}
+
+/// A ClientHello in the words of rules and events.
+#[derive(Debug)]
+pub struct TlsHello {
+    /// The name in the clear.
+    pub sni: Option<String>,
+    /// Protocols offered.
+    pub alpn: Vec<Vec<u8>>,
+    /// Fingerprint.
+    pub ja4: String,
+    /// Whether another name may be hidden.
+    pub ech: bool,
+    /// Signature algorithms, which say what certificates the client understands.
+    pub signature_algorithms: Vec<u16>,
+}
+
+impl From<&ClientHello> for TlsHello {
+    fn from(hello: &ClientHello) -> Self {
+        Self {
+            sni: hello.sni.clone().ok(),
+            alpn: hello.alpn.clone().unwrap_or_default(),
+            ja4: hello::ja4(hello, Transport::Tcp),
+            ech: hello.ech != Ech::Absent,
+            signature_algorithms: hello.signature_algorithms.clone(),
+        }
+    }
+}
+
+/// Reads until it is clear what the client says, or nothing has come for so long.
+pub async fn listen(client: &TcpStream, patience: Duration) -> io::Result<Spoken> {
+    let mut bytes = Vec::new();
+    let deadline = Instant::now() + TIME_TO_FINISH;
+    let mut needed = 1;
+    let until = Instant::now() + patience.min(TIME_TO_FINISH);
+    match timeout_at(until, read_some(client, &mut bytes)).await {
+        Err(_) => return Ok(Spoken { bytes, kind: Kind::Silence }),
+        Ok(read) => {
+            if !read? {
+                return Ok(Spoken { bytes, kind: Kind::Gone });
+            }
+        }
+    }
+    loop {
+        if bytes.len() >= needed {
+            match look(&bytes) {
+                Looked::Clear(kind) => return Ok(Spoken { bytes, kind }),
+                Looked::Needs(more) => needed = more,
+            }
+        }
+        if needed > LONGEST_OPENING {
+            return Ok(Spoken { bytes, kind: Kind::Malformed });
+        }
+        match timeout_at(deadline, read_some(client, &mut bytes)).await {
+            Err(_) => return Ok(Spoken { bytes, kind: Kind::Slow }),
+            Ok(read) => {
+                if !read? {
+                    // Half a word is another opening.
+                    return Ok(Spoken { bytes, kind: Kind::Other });
+                }
+            }
+        }
+    }
+}
+
+/// `false` at the end of what the client says.
+async fn read_some(client: &TcpStream, bytes: &mut Vec<u8>) -> io::Result<bool> {
+    loop {
+        client.readable().await?;
+        bytes.reserve(CHUNK);
+        match client.try_read_buf(bytes) {
+            Ok(count) => return Ok(count > 0),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+enum Looked {
+    Clear(Kind),
+    /// So many bytes from the beginning are needed to say more.
+    Needs(usize),
+}
+
+fn look(bytes: &[u8]) -> Looked {
+    match first(bytes) {
+        First::Hello(hello) => Looked::Clear(Kind::Tls(Box::new(TlsHello::from(&*hello)))),
+        First::Malformed(_) => Looked::Clear(Kind::Malformed),
+        First::Unfinished { needed_bytes } => Looked::Needs(needed_bytes),
+        First::NotTls => match is_http(bytes) {
+            Some(true) => Looked::Clear(Kind::Http),
+            Some(false) => Looked::Clear(Kind::Other),
+            None => Looked::Needs(bytes.len() + 1),
+        },
+    }
+}
+
+/// The longest method that is waited for.
+const LONGEST_METHOD: usize = 32;
+
+/// Whether a request line begins here: a method in capitals, a blank, a target; none: not to be said yet. A method that
+/// nobody knows is a request all the same, for whoever answers it.
+fn is_http(bytes: &[u8]) -> Option<bool> {
+    let method = bytes.iter().take_while(|byte| byte.is_ascii_uppercase() || **byte == b'-').count();
+    if method > LONGEST_METHOD {
+        return Some(false);
+    }
+    match bytes.get(method) {
+        None => None,
+        Some(b' ') if method >= 3 => match bytes.get(method + 1) {
+            None => None,
+            Some(target) => Some(matches!(target, b'/' | b'*') || target.is_ascii_alphanumeric() || *target == b'['),
+        },
+        Some(_) => Some(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_told_from_other_text() {
+        for text in ["GET / HTTP/1.1\r\n", "OPTIONS * H", "CONNECT example.jp:443", "PRI * HTTP/2.0", "M-SEARCH *"] {
+            assert_eq!(is_http(text.as_bytes()), Some(true), "{text}");
+            for end in 1..=text.find(' ').unwrap_or(0) {
+                assert_eq!(is_http(&text.as_bytes()[..end]), None, "{text} {end}");
+            }
+        }
+        for text in ["SSH-2.0-OpenSSH_9", "EHLO\r\n", "get / http", "\u{1}\u{2}", "{\"a\":1}", "A \r\n"] {
+            assert_eq!(is_http(text.as_bytes()), Some(false), "{text}");
+        }
+        assert_eq!(is_http(&[b'A'; LONGEST_METHOD + 1]), Some(false));
+    }
+
+    #[test]
+    fn what_is_neither_is_clear_at_once() {
+        assert!(matches!(look(b"\x00\x01"), Looked::Clear(Kind::Other)));
+        assert!(matches!(look(b"\x16\x03\x01"), Looked::Needs(4..)));
+        assert!(matches!(look(b"\x16\x09"), Looked::Clear(Kind::Other)));
+    }
+}

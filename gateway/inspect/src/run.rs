@@ -1,0 +1,89 @@
+//! The process: threads that serve, and one that talks to the daemon.
+
+use std::net::TcpListener;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, bail};
+use tokio::sync::watch;
+
+use crate::account::Account;
+use crate::budget::Budget;
+use crate::options::Options;
+use crate::setting::Active;
+use crate::{link, sandbox, worker};
+
+/// What all threads share.
+pub struct Shared {
+    /// What connections are decided by; none before the daemon has spoken.
+    pub setting: watch::Sender<Option<Arc<Active>>>,
+    /// Whether the process is to end.
+    pub ending: watch::Sender<bool>,
+    /// What became of connections.
+    pub account: Account,
+    /// What they may use.
+    pub budget: Budget,
+}
+
+/// Serves until the daemon says that it is over.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    if options.transparent.is_empty() {
+        bail!("there is no socket to listen at; bangasad starts this program and hands it some (--transparent)");
+    }
+    let listeners = options.transparent.iter().map(|number| inherited(*number)).collect::<anyhow::Result<Vec<_>>>()?;
+    let (account, sessions) = Account::new();
+    let shared = Arc::new(Shared {
+        setting: watch::Sender::new(None),
+        ending: watch::Sender::new(false),
+        account,
+        budget: Budget::new(),
+    });
+    let started_ns = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
+    // Threads exist before the sandbox, which forbids new ones, and begin after it.
+    let mut starts = Vec::new();
+    for number in 0..options.workers {
+        let listeners = listeners.iter().map(TcpListener::try_clone).collect::<Result<Vec<_>, _>>()?;
+        let (shared, (start, started)) = (Arc::clone(&shared), channel::<()>());
+        thread::Builder::new().name(format!("worker {number}")).spawn(move || {
+            if started.recv().is_ok()
+                && let Err(error) = worker::work(listeners, shared)
+            {
+                eprintln!("bangasa-inspect: a thread cannot serve: {error}");
+                std::process::exit(1);
+            }
+        })?;
+        starts.push(start);
+    }
+    drop(listeners);
+    sandbox::enter(options.become_user)?;
+    for start in starts {
+        start.send(()).context("a thread has ended")?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(link::run(&options.daemon, &shared, sessions, started_ns));
+    Ok(())
+}
+
+/// A listening socket that was handed to this process.
+fn inherited(number: RawFd) -> anyhow::Result<TcpListener> {
+    nix::fcntl::fcntl(borrowed(number), nix::fcntl::FcntlArg::F_GETFD)
+        .with_context(|| format!("descriptor {number} is not open; bangasad hands sockets to this program"))?;
+    #[expect(unsafe_code, reason = "a number from the command line becomes a descriptor")]
+    // SAFETY: it is open, and the command line says that it is this process' to own.
+    let socket = unsafe { OwnedFd::from_raw_fd(number) };
+    let listener = TcpListener::from(socket);
+    listener.set_nonblocking(true)?;
+    listener.local_addr().with_context(|| format!("descriptor {number} is not a listening TCP socket"))?;
+    Ok(listener)
+}
+
+fn borrowed(number: RawFd) -> std::os::fd::BorrowedFd<'static> {
+    #[expect(unsafe_code, reason = "a number from the command line is looked at")]
+    // SAFETY: used for one call that only asks whether it is open.
+    unsafe {
+        std::os::fd::BorrowedFd::borrow_raw(number)
+    }
+}

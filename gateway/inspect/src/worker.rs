@@ -1,0 +1,52 @@
+//! A thread that accepts connections and serves them. Connections never change threads, so nothing of one is locked.
+
+use std::io;
+use std::net::TcpListener as StdListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::{LocalSet, spawn_local};
+
+use crate::run::Shared;
+use crate::session;
+
+/// After a failed accept: no descriptor is free, most likely.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until the process ends.
+pub fn work(listeners: Vec<StdListener>, shared: Arc<Shared>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let tasks = LocalSet::new();
+    let listeners: Vec<TcpListener> = {
+        let _entered = runtime.enter();
+        listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?
+    };
+    for listener in listeners {
+        tasks.spawn_local(accept(listener, Rc::new(Arc::clone(&shared))));
+    }
+    runtime.block_on(tasks);
+    Ok(())
+}
+
+async fn accept(listener: TcpListener, shared: Rc<Arc<Shared>>) {
+    let mut setting = shared.setting.subscribe();
+    // Before there is a setting connections wait in the kernel's queue, which is short.
+    if setting.wait_for(Option::is_some).await.is_err() {
+        return;
+    }
+    let mut ending = shared.ending.subscribe();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = ending.wait_for(|ending| *ending) => return,
+        };
+        match accepted {
+            Ok((client, _)) => {
+                spawn_local(session::serve(Arc::clone(&shared), client));
+            }
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
