@@ -76,6 +76,8 @@ struct Inspector {
     accepted: Option<u64>,
     /// What stands in its way.
     trouble: Option<String>,
+    /// What an operator should know of what it was told.
+    warning: Option<String>,
     failures: u32,
     retry_at: Option<Instant>,
     /// Counters of this process, and when it started.
@@ -187,8 +189,9 @@ fn tell_setting(inspectors: &Inspectors, current: &Current, id: &str) {
         Ok(made) => made,
         Err(error) => return inspector.set_trouble(id, format!("the inspector of `{id}` cannot be told: {error:#}")),
     };
-    if let Some(warning) = warning {
-        inspector.set_trouble(id, warning);
+    if inspector.warning != warning {
+        warning.iter().for_each(|warning| log(&format!("{id}: {warning}")));
+        inspector.warning = warning;
     }
     let digest = blake3::hash(&order);
     if inspector.sent == Some(digest) {

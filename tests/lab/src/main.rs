@@ -8,8 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
-use lab::responder::{INSPECTOR_PORT, Responder};
-use lab::{InstanceId, Lab, Namespace, record};
+use lab::{InstanceId, Lab, record};
 
 /// A prefecture inside this machine: gateway, municipalities behind a VLAN trunk, an Internet with servers and an
 /// attacker, all in network namespaces. Nothing leaves them.
@@ -40,12 +39,6 @@ enum Command {
     Reap {
         /// Which
         id: String,
-    },
-    /// Answer inspected connections in a namespace
-    #[command(hide = true)]
-    Respond {
-        /// Which
-        namespace: String,
     },
 }
 
@@ -85,7 +78,6 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Up { policy } => up(&policy),
         Command::Down { id } => down(id.as_deref()),
         Command::Reap { id } => reap(&parse(&id)?),
-        Command::Respond { namespace } => respond(&namespace),
     }
 }
 
@@ -101,21 +93,8 @@ fn up(policy: &Path) -> Result<ExitCode> {
 /// Leaves a lab running, and says how to go on.
 fn keep(lab: &mut Lab) -> Result<()> {
     lab.keep()?;
-    for municipality in inspecting(lab) {
-        let mut command = std::process::Command::new("setsid");
-        command.arg(std::env::current_exe()?).args(["respond", lab.municipality_namespace(&municipality).name()]);
-        command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null()).spawn()?;
-    }
     print!("{}", tour::invitation(lab)?);
     Ok(())
-}
-
-/// Municipalities with a rule that inspects.
-fn inspecting(lab: &Lab) -> Vec<String> {
-    let inspects = |town: &&policy::checked::Municipality| {
-        town.egress.rules.iter().any(|rule| rule.action == policy::checked::Action::Inspect)
-    };
-    lab.policy().municipalities.iter().filter(inspects).map(|town| town.id.clone()).collect()
 }
 
 fn down(id: Option<&str>) -> Result<ExitCode> {
@@ -143,16 +122,6 @@ fn reap(id: &InstanceId) -> Result<ExitCode> {
         record::remove(id)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn respond(namespace: &str) -> Result<ExitCode> {
-    let namespace = Namespace::named(namespace);
-    // The whole process joins, so that removing the lab finds it among the namespace's inhabitants.
-    namespace.join()?;
-    let _responder = Responder::start(&namespace, INSPECTOR_PORT)?;
-    loop {
-        std::thread::park();
-    }
 }
 
 fn parse(id: &str) -> Result<InstanceId> {

@@ -84,7 +84,7 @@ pub fn status(inspectors: &Inspectors, id: &str) -> Option<InspectorStatus> {
     Some(InspectorStatus {
         state: state.into(),
         generation: inspector.accepted,
-        trouble: inspector.trouble.clone(),
+        trouble: inspector.trouble.clone().or_else(|| inspector.warning.clone()),
         open: inspector.totals.open,
         events_lost: totals.sessions_lost,
         coverage: totals.ended.iter().map(coverage_status).collect(),
