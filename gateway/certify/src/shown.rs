@@ -11,6 +11,7 @@ use x509_parser::public_key::PublicKey;
 
 use crate::moment::{Moment, Validity};
 use crate::name::Name;
+use crate::root::BACKDATED;
 use crate::subject;
 
 /// How many names are kept. Large sites have about a hundred in one certificate; ten thousand would make the
@@ -99,13 +100,14 @@ impl Shown {
         })
     }
 
-    /// What can be told of a certificate that nobody can read: the name that was asked for.
-    pub fn unreadable(host: Option<&str>, now: Moment) -> Self {
+    /// A host alone, for a week before and after now: where a certificate cannot be read, and for pages of the gateway's own in a
+    /// server's place.
+    pub fn of_host(host: Option<&str>, now: Moment) -> Self {
         Self {
             names: host.and_then(name_of_host).into_iter().collect(),
             left_out: 0,
             common_name: None,
-            validity: Validity { from: now, until: now.plus(crate::DAY) },
+            validity: Validity { from: now.plus(-BACKDATED), until: now.plus(BACKDATED) },
             key: ShownKey::Other,
             has_weak_signature: false,
             is_self_issued: false,

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use certify::{Moment, Shown};
-use rustls::client::Resumption;
+use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, Resumption};
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, HandshakeKind};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -41,6 +41,7 @@ const SESSIONS: usize = 256;
 /// What all connections of a process to servers share.
 pub struct Upstream {
     connector: TlsConnector,
+    sessions: Arc<ClientSessionMemoryCache>,
 }
 
 impl Upstream {
@@ -53,8 +54,9 @@ impl Upstream {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_client_cert_resolver(Arc::new(Asks));
-        config.resumption = Resumption::in_memory_sessions(SESSIONS);
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
+        let sessions = Arc::new(ClientSessionMemoryCache::new(SESSIONS));
+        config.resumption = Resumption::store(sessions.clone());
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), sessions })
     }
 
     /// Makes the handshake over a connection that is there. `alpn` is what the client offered, `limit` how long it may
@@ -66,11 +68,16 @@ impl Upstream {
         alpn: Vec<Vec<u8>>,
         limit: Duration,
     ) -> Connected<S> {
-        let handshake = self.connector.with_alpn(alpn).connect(target.server_name(), stream);
+        let name = target.server_name();
+        let handshake = self.connector.with_alpn(alpn).connect(name.clone(), stream);
         let (made, was_asked) = match tokio::time::timeout(limit, asked_during(handshake)).await {
             Ok(ended) => ended,
             Err(_) => return Connected::Refused(Refused::TimedOut(limit)),
         };
+        if was_asked {
+            // A session that is resumed is not asked again, and would be taken for one of a server that never asks.
+            self.sessions.remove_tls12_session(&name);
+        }
         match made {
             Ok(stream) => verified(stream, target, was_asked),
             Err(error) => failed(error, was_asked),
@@ -102,7 +109,7 @@ fn verified<S>(stream: TlsStream<S>, target: &Target, was_asked: bool) -> Connec
 
 fn failed<S>(error: io::Error, was_asked: bool) -> Connected<S> {
     match Found::in_error(&error) {
-        Some(found) => Connected::Defective(Defective { seen: found.seen.clone(), defect: found.defect }),
+        Some(Found(defective)) => Connected::Defective(Defective::clone(defective)),
         None => Connected::Refused(Refused::new(error, was_asked)),
     }
 }

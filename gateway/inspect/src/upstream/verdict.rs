@@ -5,34 +5,63 @@
 
 use std::time::Duration;
 
-use certify::{Defect, Shown};
+use certify::{Defect, Moment, Shown};
 use rustls_pki_types::{CertificateDer, DnsName, ServerName, SignatureVerificationAlgorithm, UnixTime};
 use webpki::{
     EndEntityCert, Error, ExpirationPolicy, KeyUsage, RevocationCheckDepth, RevocationOptions,
     RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath,
 };
 
+use super::outcome::{Defective, Seen};
 use super::staple;
 use super::trust::Trust;
 
 /// At how many moments a chain is tried that is not valid now: edges of the leaf and of three above it.
 const MAX_MOMENTS: usize = 8;
 
+impl Trust {
+    /// Judges what a server presents, for `host` if the client named one: its certificate, what it sent along, and the
+    /// stapled OCSP response, which is empty if there is none.
+    ///
+    /// # Errors
+    /// What was seen, and what is wrong with it.
+    pub fn judge(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        host: Option<&str>,
+        staple: &[u8],
+        now: UnixTime,
+        algorithms: &[&'static dyn SignatureVerificationAlgorithm],
+    ) -> Result<(), Box<Defective>> {
+        let shown = Shown::read(leaf, host).map_err(|_| Defect::Malformed);
+        let question = Question { trust: self, algorithms, leaf, intermediates, host, staple, now };
+        let judged = shown.as_ref().map_err(|defect| *defect).and_then(|shown| judge(&question, shown));
+        judged.map_err(|defect| {
+            let second = Moment(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+            let shown = shown.unwrap_or_else(|_| Shown::of_host(host, second));
+            let all = std::iter::once(leaf).chain(intermediates);
+            let chain = all.map(|certificate| certificate.clone().into_owned()).collect();
+            Box::new(Defective { seen: Seen { shown, chain }, defect })
+        })
+    }
+}
+
 /// What there is to judge by.
-pub(super) struct Question<'q> {
-    pub(super) trust: &'q Trust,
-    pub(super) algorithms: &'q [&'static dyn SignatureVerificationAlgorithm],
-    pub(super) leaf: &'q CertificateDer<'q>,
-    pub(super) intermediates: &'q [CertificateDer<'q>],
+struct Question<'q> {
+    trust: &'q Trust,
+    algorithms: &'q [&'static dyn SignatureVerificationAlgorithm],
+    leaf: &'q CertificateDer<'q>,
+    intermediates: &'q [CertificateDer<'q>],
     /// The name that was asked for, if it is known.
-    pub(super) host: Option<&'q str>,
+    host: Option<&'q str>,
     /// The stapled OCSP response; empty if there is none.
-    pub(super) staple: &'q [u8],
-    pub(super) now: UnixTime,
+    staple: &'q [u8],
+    now: UnixTime,
 }
 
 /// Judges.
-pub(super) fn judge(question: &Question<'_>, shown: &Shown) -> Result<(), Defect> {
+fn judge(question: &Question<'_>, shown: &Shown) -> Result<(), Defect> {
     let leaf = EndEntityCert::try_from(question.leaf).map_err(|error| of_error(&error, question, shown))?;
     match question.path(&leaf, question.now) {
         Ok(path) => judge_trusted(question, shown, &leaf, &path),

@@ -4,15 +4,13 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use certify::{Defect, Moment, Shown};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use super::outcome::Seen;
+use super::outcome::Defective;
 use super::trust::Trust;
-use super::verdict::{self, Question};
 
 /// Verifies servers. Sessions are bound to it.
 pub(super) struct Verifier {
@@ -22,10 +20,7 @@ pub(super) struct Verifier {
 
 /// A defect, on its way out of rustls: as the error that breaks the handshake off.
 #[derive(Clone)]
-pub(super) struct Found {
-    pub(super) seen: Seen,
-    pub(super) defect: Defect,
-}
+pub(super) struct Found(pub(super) Box<Defective>);
 
 impl Found {
     /// Out of the error that tokio-rustls makes of rustls'.
@@ -41,7 +36,7 @@ impl std::error::Error for Found {}
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the server's certificate {}", self.defect.text())
+        write!(f, "the server's certificate {}", self.0.defect.text())
     }
 }
 
@@ -76,19 +71,10 @@ impl ServerCertVerifier for Verifier {
             ServerName::DnsName(host) => Some(host.as_ref()),
             _ => None,
         };
-        let shown = Shown::read(leaf, host).map_err(|_| Defect::Malformed);
-        let question =
-            Question { trust: &self.trust, algorithms: self.algorithms.all, leaf, intermediates, host, staple, now };
-        let judged = shown.as_ref().map_err(|defect| *defect).and_then(|shown| verdict::judge(&question, shown));
-        let Err(defect) = judged else {
+        let Err(defective) = self.trust.judge(leaf, intermediates, host, staple, now, self.algorithms.all) else {
             return Ok(ServerCertVerified::assertion());
         };
-        let second = Moment(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
-        let shown = shown.unwrap_or_else(|_| Shown::unreadable(host, second));
-        let all = std::iter::once(leaf).chain(intermediates);
-        let chain = all.map(|certificate| certificate.clone().into_owned()).collect();
-        let found = Found { seen: Seen { shown, chain }, defect };
-        Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(found)))))
+        Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(Found(defective))))))
     }
 
     fn verify_tls12_signature(

@@ -135,13 +135,24 @@ fn of_revocation(folder: &Path, root: &Ca) -> Vec<Row> {
     root.revoke("revoked-by-list");
     root.list();
     let mut rows = vec![row(folder, "revoked-by-list", Class::Revoked, Some(NO_CLASS))];
-    for (name, is_revoked) in [("stapled-good", false), ("stapled-revoked", true)] {
+    let signer = |name, usage| {
+        answered.issue(&Leaf { extensions: format!("extendedKeyUsage={usage}\n"), ..Leaf::named(name, SAN) });
+    };
+    signer("appointed", "OCSPSigning");
+    signer("not-appointed", "serverAuth");
+    let itself = answered.name;
+    for (name, signer, is_revoked, counts) in [
+        ("stapled-good", itself, false, false),
+        ("stapled-revoked", itself, true, true),
+        ("stapled-revoked-by-appointed", "appointed", true, true),
+        ("stapled-revoked-by-not-appointed", "not-appointed", true, false),
+    ] {
         answered.issue(&Leaf::named(name, SAN));
         if is_revoked {
             answered.revoke(name);
         }
-        answered.answer(name);
-        let differs = is_revoked.then_some("OpenSSL and curl do not look at staples; Firefox does");
+        answered.answer(name, signer);
+        let differs = counts.then_some("OpenSSL and curl do not look at staples; Firefox does");
         let mut row = row(folder, name, Class::Fine, differs);
         row.presents.chain = Some(folder.join("answering-intermediate.pem"));
         row.presents.staple = Some(folder.join(format!("{name}.ocsp")));

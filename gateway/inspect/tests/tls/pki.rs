@@ -114,12 +114,13 @@ impl Ca {
         openssl(&self.folder, &["ca", "-config", &config, "-gencrl", "-out", &list]);
     }
 
-    /// Writes `NAME.ocsp`: what the authority says about one of its certificates.
-    pub fn answer(&self, name: &str) {
+    /// Writes `NAME.ocsp`: what is said about one of its certificates by `signer`, the authority itself or another.
+    pub fn answer(&self, name: &str, signer: &str) {
         let file = |of: &str, ending: &str| format!("{of}.{ending}");
-        let (ca, key, index) = (file(self.name, "pem"), file(self.name, "key"), file(self.name, "txt"));
+        let (ca, index) = (file(self.name, "pem"), file(self.name, "txt"));
+        let (signer, key) = (file(signer, "pem"), file(signer, "key"));
         let (certificate, answer) = (file(name, "pem"), file(name, "ocsp"));
-        let begin = ["ocsp", "-index", &index, "-CA", &ca, "-rsigner", &ca, "-rkey", &key, "-issuer", &ca];
+        let begin = ["ocsp", "-index", &index, "-CA", &ca, "-rsigner", &signer, "-rkey", &key, "-issuer", &ca];
         openssl(&self.folder, &[&begin[..], &["-cert", &certificate, "-respout", &answer, "-ndays", "7"]].concat());
     }
 }

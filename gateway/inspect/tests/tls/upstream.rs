@@ -95,6 +95,11 @@ async fn a_server_that_asks_for_a_client_certificate_is_told_apart() {
         assert_eq!(asked.seen().shown.names[0].to_string(), "www.example.jp");
         assert!(fetch(asked.without_certificate()).await.contains("200 ok"), "{version}");
     }
+    // A session that was asked and given up is not resumed, or else nobody would know.
+    let server = Server::start(&presents, &["-tls1_2", "-verify", "1"]).await;
+    for _ in 0..2 {
+        assert!(matches!(connect(&upstream, server.address, &[]).await, Connected::ClientCertificateAsked(_)));
+    }
     let server = Server::start(&presents, &["-tls1_2", "-Verify", "1"]).await;
     match connect(&self::upstream(folder.path()), server.address, &[]).await {
         Connected::Refused(Refused::ClientCertificateRequired) => {}
