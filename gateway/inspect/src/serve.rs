@@ -51,6 +51,19 @@ pub enum NotServed {
     Io(io::Error),
 }
 
+impl NotServed {
+    /// The word in events and metrics.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Alert(_) => "alert",
+            Self::Closed => "closed",
+            Self::TimedOut(_) => "timed_out",
+            Self::Tls(_) => "tls",
+            Self::Io(_) => "io",
+        }
+    }
+}
+
 impl Serve {
     /// With keys for tickets that no other process knows.
     pub fn new(provider: Arc<CryptoProvider>) -> Result<Self, rustls::Error> {

@@ -174,10 +174,11 @@ fn of_error(error: &Error, question: &Question<'_>, shown: &Shown) -> Defect {
         Error::CaUsedAsEndEntity | Error::EmptyEkuExtension | Error::RequiredEkuNotFoundContext(_) => {
             Defect::WrongUsage
         }
+        // Nobody vouches for it whose word we can check; where that is for weakness, it is told so.
         Error::InvalidSignatureForPublicKey
         | Error::SignatureAlgorithmMismatch
+        | Error::UnsupportedSignatureAlgorithmContext(_)
         | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => of_unknown_issuer(question, shown),
-        Error::UnsupportedSignatureAlgorithmContext(_) => Defect::Weak,
         Error::EndEntityUsedAsCa | Error::NameConstraintViolation | Error::PathLenConstraintViolated => {
             Defect::Constrained
         }

@@ -4,12 +4,18 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use certify::{Moment, Root};
 use inspect::upstream::{Connected, Defect, Refused, Target, Trust, Upstream, Verified};
+use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use crate::pki::{Ca, Leaf};
 use crate::server::{Presents, Server};
@@ -158,6 +164,47 @@ async fn what_is_no_handshake_is_told_apart() {
     // A fatal alert: handshake failure.
     assert!(matches!(refused_by(&upstream, Some(&[21, 3, 3, 0, 2, 2, 40])).await, Refused::Alert(_)));
     assert!(matches!(refused_by(&upstream, None).await, Refused::TimedOut(LIMIT)));
+}
+
+/// How the handshake ends with a server that presents such a certificate and signs with a key of its own.
+async fn presented(upstream: &Upstream, certificate: Vec<u8>) -> Connected<tokio::io::DuplexStream> {
+    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&some_key()).unwrap();
+    let presented = CertifiedKey::new(vec![certificate.into()], key);
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(presented)));
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let target = Target::new(Some("www.example.jp"), LOOPBACK);
+    let serve = TlsAcceptor::from(Arc::new(config)).accept(far);
+    tokio::join!(upstream.connect(near, &target, Vec::new(), LIMIT), serve).0
+}
+
+fn some_key() -> PrivateKeyDer<'static> {
+    let now = Moment::from(SystemTime::now());
+    let municipal = Root::create("x", now).unwrap().issue("x", "x", &[], now).unwrap();
+    PrivateKeyDer::from_pem_slice(municipal.ecdsa.key.as_bytes()).unwrap()
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_malformed_and_anothers_certificate_proves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (presents, upstream) = trusted(folder.path());
+    let good = CertificateDer::from_pem_slice(&fs::read(&presents.certificate).unwrap()).unwrap().to_vec();
+    for bad in [vec![], vec![0x30], good[..good.len() - 1].to_vec(), vec![0xff; 10_000]] {
+        match presented(&upstream, bad).await {
+            Connected::Defective(defective) => {
+                assert_eq!(defective.defect, Defect::Malformed);
+                assert_eq!(defective.seen.shown.names[0].to_string(), "www.example.jp");
+            }
+            // rustls does not let an empty certificate through to be judged.
+            Connected::Refused(Refused::NotTls(_)) => {}
+            Connected::Refused(other) => panic!("{other}"),
+            _ => panic!("it cannot be read"),
+        }
+    }
+    assert!(matches!(presented(&upstream, good).await, Connected::Refused(Refused::NoProof)));
 }
 
 #[tokio::test]
