@@ -4,6 +4,7 @@
 //! the daemon over its socket ([`control`]). People's text and diagnostics go to the terminal, `--json` prints one
 //! object a line on stdout, and the exit code ([`exit::Exit`]) tells scripts how it went.
 
+pub mod ca_directory;
 pub mod capture;
 pub mod cli;
 pub mod commands;

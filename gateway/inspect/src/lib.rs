@@ -6,6 +6,9 @@
 //!                                                                                  ├► open (both ends' TLS, HTTP)
 //! daemon ─► link ─► setting                             sessions, totals ─► daemon └► refuse
 //! ```
+//! To open a connection, [`upstream`] speaks to the server and verifies it, [`mint`] has a certificate for what the server
+//! has shown, [`serve`] speaks to the client with it, and [`http`] relays between the two, past the inspections of [`seam`].
+//!
 //! A process of its own, in the municipality's network namespace, without privilege ([`sandbox`]). It keeps nothing on
 //! disk, knows nothing of maps, and what it needs to know it is told over one Unix socket ([`wire`]).
 
@@ -15,16 +18,20 @@ mod account;
 mod budget;
 pub mod http;
 mod link;
+pub mod mint;
 mod names;
 mod opening;
 pub mod options;
+pub mod rewind;
 pub mod run;
 pub mod sandbox;
 pub mod seam;
+pub mod serve;
 mod session;
 mod setting;
 mod splice;
 mod tell;
+pub mod upstream;
 mod upstream_socket;
 pub mod wire;
 mod worker;

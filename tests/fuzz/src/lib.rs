@@ -9,6 +9,7 @@ pub mod client_hello;
 pub mod directory;
 pub mod frames;
 pub mod quic_initial;
+pub mod upstream_certificate;
 
 /// The example policy, which two targets start from.
 pub fn example() -> PathBuf {

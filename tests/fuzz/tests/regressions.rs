@@ -19,6 +19,23 @@ fn initials() {
 }
 
 #[test]
+fn certificates() {
+    replay("upstream_certificate", fuzz::upstream_certificate::run);
+    for (seed, found) in [
+        ("good-with-staple", None),
+        ("revoked-by-list", Some("revoked")),
+        ("revoked-by-staple", Some("revoked")),
+        ("expired", Some("expired")),
+        ("other-name", Some("wrong_name")),
+        ("self-signed", Some("self_signed")),
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/upstream_certificate").join(seed);
+        let bytes = fs::read(path).expect("the seed is there");
+        assert_eq!(fuzz::upstream_certificate::verdict(&bytes).map(|defect| defect.label()), found, "{seed}");
+    }
+}
+
+#[test]
 fn directories() {
     replay("policy", fuzz::directory::run);
     let example = fuzz::directory::join(&fuzz::example()).expect("the example can be read");

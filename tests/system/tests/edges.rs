@@ -24,7 +24,7 @@ const OURS: [(&str, &[&str]); 11] = [
 const PROOF: [&str; 5] = ["bench", "fuzz", "lab", "system", "tasks"];
 
 /// Foreign crates that only one of ours may use, or two, [`PROOF`] excepted.
-const KEPT_BY: [(&str, &str); 20] = [
+const KEPT_BY: [(&str, &str); 26] = [
     ("aya", "dataplane"),
     ("aya-obj", "dataplane"),
     ("aya-ebpf", "filters"),
@@ -36,7 +36,13 @@ const KEPT_BY: [(&str, &str); 20] = [
     ("tokio-rustls", "inspect"),
     ("h2", "inspect"),
     ("seccompiler", "inspect"),
+    ("rustls-webpki", "inspect"),
+    ("quick_cache", "inspect"),
+    ("rustls-pki-types", "inspect"),
+    ("rustls-pki-types", "certify"),
     ("rcgen", "certify"),
+    ("pem", "certify"),
+    ("x509-parser", "certify"),
     ("aws-lc-rs", "certify"),
     ("aws-lc-rs", "hello"),
     ("aws-lc-rs", "inspect"),

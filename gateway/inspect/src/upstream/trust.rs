@@ -1,0 +1,61 @@
+//! Whom to trust: roots and revocation lists, out of bytes.
+
+use rustls::RootCertStore;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor};
+use webpki::{CertRevocationList, OwnedCertRevocationList};
+
+/// Roots and revocation lists.
+pub struct Trust {
+    pub(super) roots: Vec<TrustAnchor<'static>>,
+    pub(super) revoked: Vec<CertRevocationList<'static>>,
+}
+
+/// Why there is nothing to trust by.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TrustError {
+    /// No root could be read.
+    #[error("there is no root certificate to trust; install ca-certificates, or configure roots")]
+    NoRoots,
+    /// A revocation list could not be read.
+    #[error("revocation list {number} cannot be read: {because}; remove it or fetch it again")]
+    RevocationList {
+        /// Which, counted from 1.
+        number: usize,
+        /// What is wrong.
+        because: String,
+    },
+}
+
+impl Trust {
+    /// `roots` are PEM texts with any number of certificates: the platform's bundle and configured ones. `lists` are
+    /// revocation lists in DER or PEM.
+    ///
+    /// Roots that cannot be read are passed over, as bundles hold old ones; the number of those is the second result.
+    pub fn new(roots: &[&str], lists: &[&[u8]]) -> Result<(Self, usize), TrustError> {
+        let mut store = RootCertStore::empty();
+        let certificates = roots.iter().flat_map(|text| CertificateDer::pem_slice_iter(text.as_bytes()));
+        let (mut good, mut bad) = (Vec::new(), 0);
+        for certificate in certificates {
+            match certificate {
+                Ok(certificate) => good.push(certificate),
+                Err(_) => bad += 1,
+            }
+        }
+        let (_, ignored) = store.add_parsable_certificates(good);
+        if store.is_empty() {
+            return Err(TrustError::NoRoots);
+        }
+        let mut revoked = Vec::new();
+        for (at, list) in lists.iter().enumerate() {
+            let wrong = |because: String| TrustError::RevocationList { number: at + 1, because };
+            let der = match CertificateRevocationListDer::from_pem_slice(list) {
+                Ok(der) => der,
+                Err(_) => CertificateRevocationListDer::from(*list),
+            };
+            let list = OwnedCertRevocationList::from_der(&der).map_err(|error| wrong(error.to_string()))?;
+            revoked.push(CertRevocationList::Owned(list));
+        }
+        Ok((Self { roots: store.roots, revoked }, bad + ignored))
+    }
+}
