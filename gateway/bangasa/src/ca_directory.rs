@@ -14,7 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use certify::{DAY, KeyType, Moment, Municipal, Root, Summary, Texts};
+use certify::{CURRENT, DAY, KeyType, Moment, Municipal, Root, Summary, Texts};
 
 use write::{create_folder, link, write_new};
 
@@ -26,15 +26,6 @@ pub const GRACE_DAYS: i64 = 30;
 
 const ROOT_CERTIFICATE: &str = "root.pem";
 const ROOT_KEY: &str = "root.key";
-const CURRENT: &str = "current";
-
-/// Files of an authority: certificate and key.
-fn files(key_type: KeyType) -> (&'static str, &'static str) {
-    match key_type {
-        KeyType::Ecdsa => ("chain.pem", "key.pem"),
-        KeyType::Rsa => ("rsa-chain.pem", "rsa-key.pem"),
-    }
-}
 
 /// The directory.
 #[derive(Clone, Debug)]
@@ -138,7 +129,7 @@ impl CaDirectory {
 
     /// A certificate of an authority, PEM.
     pub fn certificate(&self, id: &str, issue: Issue, key_type: KeyType) -> anyhow::Result<String> {
-        let file = self.path.join(id).join(issue.number.to_string()).join(files(key_type).0);
+        let file = self.path.join(id).join(issue.number.to_string()).join(key_type.files().0);
         fs::read_to_string(&file).with_context(|| format!("cannot read `{}`", file.display()))
     }
 
@@ -151,7 +142,7 @@ impl CaDirectory {
         let unfinished = folder.join(format!(".{number}.unfinished-{}", std::process::id()));
         create_folder(&unfinished)?;
         for key_type in KeyType::ALL {
-            let (certificate_file, key_file) = files(key_type);
+            let (certificate_file, key_file) = key_type.files();
             let Texts { chain, key } = municipal.texts(key_type);
             write_new(&unfinished.join(certificate_file), chain)?;
             write_new(&unfinished.join(key_file), key)?;

@@ -26,6 +26,14 @@ impl KeyType {
         }
     }
 
+    /// Names of the files that an authority's certificate and key are kept in.
+    pub fn files(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Ecdsa => ("chain.pem", "key.pem"),
+            Self::Rsa => ("rsa-chain.pem", "rsa-key.pem"),
+        }
+    }
+
     pub(crate) fn generate(self) -> Result<KeyPair, CertifyError> {
         match self {
             Self::Ecdsa => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256),

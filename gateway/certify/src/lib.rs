@@ -31,7 +31,7 @@ pub use error::CertifyError;
 pub use exclusion::{Exclusion, NotAnExclusion};
 pub use key::KeyType;
 pub use moment::{DAY, Moment, Validity};
-pub use municipal::{Municipal, Texts};
+pub use municipal::{CURRENT, Municipal, Texts};
 pub use name::Name;
 pub use press::{MintError, Minted, Press};
 pub use root::Root;

@@ -9,6 +9,9 @@ use crate::moment::{DAY, Moment, Validity};
 use crate::root::{self, BACKDATED};
 use crate::subject;
 
+/// In a municipality's folder of a CA directory: the link to the authority that its inspector uses.
+pub const CURRENT: &str = "current";
+
 /// Two years. Nobody but the gateway has to learn of a new one, as clients trust the root; so the time is short enough
 /// that rotating is practised.
 const LIFETIME: i64 = 2 * 365 * DAY;

@@ -20,6 +20,7 @@ pub mod http;
 mod link;
 pub mod mint;
 mod names;
+mod open;
 mod opening;
 pub mod options;
 pub mod rewind;

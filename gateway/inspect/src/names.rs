@@ -45,8 +45,7 @@ impl Names {
         let servers: Vec<NameServerConfig> = resolvers.iter().map(server).collect();
         let resolver = (!servers.is_empty()).then(|| {
             let config = ResolverConfig::from_parts(None, Vec::new(), servers);
-            let mut builder =
-                TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+            let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
             let options = builder.options_mut();
             options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
             options.cache_size = CACHE;
@@ -70,7 +69,8 @@ impl Names {
         let question = format!("{}.", name.trim_end_matches('.'));
         for fresh in [false, true] {
             if fresh {
-                for kind in [hickory_resolver::proto::rr::RecordType::A, hickory_resolver::proto::rr::RecordType::AAAA] {
+                for kind in [hickory_resolver::proto::rr::RecordType::A, hickory_resolver::proto::rr::RecordType::AAAA]
+                {
                     resolver.clear_lookup_cache(question.as_str(), kind);
                 }
             }

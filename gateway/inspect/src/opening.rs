@@ -6,11 +6,14 @@
 use std::io;
 use std::time::Duration;
 
+use certify::KeyType;
 use hello::client_hello::{ClientHello, Ech};
 use hello::ja4::Transport;
 use hello::records::{First, first};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
+
+use crate::serve::key_type;
 
 /// A hello may be longer than any that was ever met, but not as long as its fields allow.
 pub const LONGEST_OPENING: usize = 128 << 10;
@@ -58,8 +61,8 @@ pub struct TlsHello {
     pub ja4: String,
     /// Whether another name may be hidden.
     pub ech: bool,
-    /// Signature algorithms, which say what certificates the client understands.
-    pub signature_algorithms: Vec<u16>,
+    /// The kind of certificate that the client understands.
+    pub key_type: KeyType,
 }
 
 impl From<&ClientHello> for TlsHello {
@@ -69,7 +72,7 @@ impl From<&ClientHello> for TlsHello {
             alpn: hello.alpn.clone().unwrap_or_default(),
             ja4: hello::ja4(hello, Transport::Tcp),
             ech: hello.ech != Ech::Absent,
-            signature_algorithms: hello.signature_algorithms.clone(),
+            key_type: key_type(hello),
         }
     }
 }
@@ -147,7 +150,7 @@ const LONGEST_METHOD: usize = 32;
 
 /// Whether a request line begins here: a method in capitals, a blank, a target; none: not to be said yet. A method that
 /// nobody knows is a request all the same, for whoever answers it.
-fn is_http(bytes: &[u8]) -> Option<bool> {
+pub fn is_http(bytes: &[u8]) -> Option<bool> {
     let method = bytes.iter().take_while(|byte| byte.is_ascii_uppercase() || **byte == b'-').count();
     if method > LONGEST_METHOD {
         return Some(false);

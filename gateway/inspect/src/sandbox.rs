@@ -136,10 +136,7 @@ impl Left {
         for set in capability_sets {
             capabilities |= u64::from_str_radix(set?, 16)?;
         }
-        Ok(Self {
-            uid: unistd::geteuid().as_raw(),
-            capabilities,
-        })
+        Ok(Self { uid: unistd::geteuid().as_raw(), capabilities })
     }
 }
 
@@ -155,12 +152,15 @@ pub fn show(user: Option<Identity>, files: &[PathBuf]) -> anyhow::Result<()> {
     for line in text.lines().filter(|line| wanted.iter().any(|name| line.split(':').next() == Some(name))) {
         println!("{line}");
     }
-    println!("packet socket: {}", told(nix::sys::socket::socket(
-        nix::sys::socket::AddressFamily::Packet,
-        nix::sys::socket::SockType::Raw,
-        nix::sys::socket::SockFlag::empty(),
-        None,
-    )));
+    println!(
+        "packet socket: {}",
+        told(nix::sys::socket::socket(
+            nix::sys::socket::AddressFamily::Packet,
+            nix::sys::socket::SockType::Raw,
+            nix::sys::socket::SockFlag::empty(),
+            None,
+        ))
+    );
     println!("run a program: {}", told(std::process::Command::new("/bin/true").status()));
     for file in files {
         println!("open {}: {}", file.display(), told(fs::File::open(file)));

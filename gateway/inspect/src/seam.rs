@@ -13,6 +13,7 @@ pub mod fields;
 pub mod heads;
 pub mod magic;
 pub mod page;
+pub mod refuse;
 pub mod tenants;
 pub mod uploads;
 pub mod urls;

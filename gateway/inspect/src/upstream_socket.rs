@@ -23,9 +23,7 @@ pub async fn connect(destination: SocketAddr) -> io::Result<TcpStream> {
 /// What every connection wants, on either side: no waiting for more to send, and an end when the other side is gone.
 pub fn settle(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(Duration::from_secs(120))
-        .with_interval(Duration::from_secs(30))
-        .with_retries(4);
+    let keepalive =
+        TcpKeepalive::new().with_time(Duration::from_secs(120)).with_interval(Duration::from_secs(30)).with_retries(4);
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }

@@ -3,6 +3,7 @@
 //! The daemon is trusted, the inspector is not: it reads strangers' bytes. So the daemon never learns whose inspector it
 //! talks to from what is said here, but from the network namespace of the process at the other end.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use policy::tls::{Layer, Opening, TlsAction, View};
@@ -37,7 +38,27 @@ pub struct Setting {
     /// Roots that the machine trusts, PEM.
     pub platform_roots: String,
     /// Certificates and keys to mint with, PEM; none: nothing can be opened.
-    pub authority: Option<String>,
+    pub authority: Option<AuthorityText>,
+}
+
+/// A municipality's certificates and keys, PEM.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorityText {
+    /// ECDSA certificate.
+    pub chain: String,
+    /// Its key.
+    pub key: String,
+    /// RSA certificate.
+    pub rsa_chain: String,
+    /// Its key.
+    pub rsa_key: String,
+}
+
+impl fmt::Debug for AuthorityText {
+    /// Without the keys: what is logged is read by many.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("AuthorityText").field("chain", &self.chain).finish_non_exhaustive()
+    }
 }
 
 /// Inspector to daemon.

@@ -21,8 +21,8 @@ pub struct Events {
     lines: Arc<Mutex<Vec<Line>>>,
 }
 
-/// A moment in the stream of events.
-#[derive(Clone, Copy, Debug)]
+/// A moment in the stream of events; by default its beginning.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Mark(usize);
 
 impl Events {

@@ -34,6 +34,10 @@ pub const DNS_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 0x
 pub const ATTACKER_V4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 99);
 /// The name that the DNS server knows.
 pub const WEB_NAME: &str = "www.example.jp";
+/// Another name of the web server, which the example's rules leave closed.
+pub const CLOSED_NAME: &str = "www.bank.example";
+/// A name that the example's rules leave closed, of another server.
+pub const ELSEWHERE_NAME: &str = "elsewhere.bank.example";
 /// Where nginx listens.
 pub const WEB_PORTS: [u16; 2] = [80, 8080];
 /// Where nginx speaks TLS, HTTP/2 as well as HTTP/1.1.
@@ -141,7 +145,7 @@ impl Internet {
         fs::write(www.join("large"), noise(LARGE_BYTES))?;
         let directory = self.directory.display();
         let listens: String = WEB_PORTS.iter().map(|port| format!("listen {port}; listen [::]:{port};\n")).collect();
-        let identity = self.pki.issue(&[WEB_NAME])?;
+        let identity = self.pki.issue(&[WEB_NAME, CLOSED_NAME])?;
         let (chain, key) = (identity.chain.display(), identity.key.display());
         let configuration = format!(
             "daemon off; user root; worker_processes 1; pid {directory}/nginx.pid; error_log {directory}/nginx.log;\n\
@@ -169,6 +173,8 @@ impl Internet {
         dnsmasq.args(["--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root"]);
         dnsmasq.args(["--bind-interfaces", "--pid-file="]);
         dnsmasq.args([DNS_V4.into(), IpAddr::from(DNS_V6)].map(|address| format!("--listen-address={address}")));
+        dnsmasq.arg(format!("--host-record={CLOSED_NAME},{WEB_V4},{WEB_V6}"));
+        dnsmasq.arg(format!("--host-record={ELSEWHERE_NAME},{ATTACKER_V4}"));
         dnsmasq
             .args([WEB_V4.into(), IpAddr::from(WEB_V6)].map(|address| format!("--host-record={WEB_NAME},{address}")));
         self.start("dnsmasq", dnsmasq, 53)

@@ -4,6 +4,7 @@
 //! happened: raw frames, counters at the far end, events. Everything is removed when the [`Lab`] is dropped, when its
 //! process dies however it dies, or when the next lab starts. Not here: what a test demands.
 
+pub mod authorities;
 pub mod count;
 pub mod daemon;
 pub mod events;
@@ -13,8 +14,8 @@ pub mod link;
 pub mod load;
 pub mod names;
 pub mod namespace;
-pub mod prefecture;
 pub mod pki;
+pub mod prefecture;
 pub mod process;
 pub mod record;
 pub mod responder;

@@ -30,9 +30,23 @@ impl Pki {
         let pki = Self { directory: directory.to_owned() };
         let (certificate, key) = (pki.root(), pki.file("root.key"));
         openssl(&[
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
-            "-subj", &format!("/CN={name}"), "-keyout", &text(&key), "-out", &text(&certificate),
-            "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "30",
+            "-subj",
+            &format!("/CN={name}"),
+            "-keyout",
+            &text(&key),
+            "-out",
+            &text(&certificate),
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",
         ])?;
         Ok(pki)
     }
@@ -48,11 +62,31 @@ impl Pki {
         let (chain, key) = (self.file(&format!("{first}.pem")), self.file(&format!("{first}.key")));
         let names: Vec<String> = names.iter().map(|name| format!("DNS:{name}")).collect();
         openssl(&[
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "20",
-            "-subj", &format!("/CN={first}"), "-keyout", &text(&key), "-out", &text(&chain),
-            "-CA", &text(&self.root()), "-CAkey", &text(&self.file("root.key")),
-            "-addext", &format!("subjectAltName={}", names.join(",")),
-            "-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=serverAuth",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "20",
+            "-subj",
+            &format!("/CN={first}"),
+            "-keyout",
+            &text(&key),
+            "-out",
+            &text(&chain),
+            "-CA",
+            &text(&self.root()),
+            "-CAkey",
+            &text(&self.file("root.key")),
+            "-addext",
+            &format!("subjectAltName={}", names.join(",")),
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+            "-addext",
+            "extendedKeyUsage=serverAuth",
         ])?;
         Ok(Identity { chain, key })
     }

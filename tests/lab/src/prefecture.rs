@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use ipnet::IpNet;
 use policy::Policy;
 
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, Files};
 use crate::internet::{self, Internet};
 use crate::link::{self, End, Offloads};
 use crate::names::{BPFFS, InstanceId};
@@ -142,6 +142,11 @@ impl Lab {
     /// The namespace that the daemon makes for a municipality.
     pub fn municipality_namespace(&self, municipality: &str) -> Namespace {
         Namespace::named(&format!("{}{municipality}", self.id().municipality_prefix()))
+    }
+
+    /// Gives these municipalities' inspectors what they mint certificates with, before the daemon starts or later.
+    pub fn issue_authorities(&self, municipalities: &[&str]) -> Result<()> {
+        crate::authorities::issue(&Files::of(self.id()), &self.internet, municipalities)
     }
 
     /// Starts the gateway's daemon, or starts it again after it was killed, and waits until it answers.

@@ -16,7 +16,7 @@ const OURS: [(&str, &[&str]); 11] = [
     ("dataplane", &["abi", "policy"]),
     // An event's line is one shape, in a file and over the socket.
     ("telemetry", &["abi", "control", "policy"]),
-    ("bangasad", &["abi", "control", "dataplane", "inspect", "policy", "telemetry"]),
+    ("bangasad", &["abi", "certify", "control", "dataplane", "inspect", "policy", "telemetry"]),
     ("bangasa", &["abi", "certify", "control", "dataplane", "hello", "policy"]),
 ];
 

@@ -75,7 +75,9 @@ async fn talk(daemon: &Arc<Daemon>, stream: UnixStream, conversation: u64) -> an
         bail!("the inspector of `{id}` did not begin as inspectors do");
     };
     if version != WIRE_VERSION {
-        bail!("the inspector of `{id}` is of version {program} and speaks another language; end it, and it is started anew");
+        bail!(
+            "the inspector of `{id}` is of version {program} and speaks another language; end it, and it is started anew"
+        );
     }
     let (orders, mut waiting) = mpsc::channel::<Arc<Vec<u8>>>(ORDERS);
     begin(daemon, &id, conversation, orders, started_ns);

@@ -26,7 +26,9 @@ pub enum Failed {
     #[error("another process listens in its network namespace and does not talk to this daemon; end it")]
     AlreadyThere,
     /// Nobody to run as.
-    #[error("there is no user `{0}` to run it as; make one (`useradd --system {0}`) or name another by --inspector-user")]
+    #[error(
+        "there is no user `{0}` to run it as; make one (`useradd --system {0}`) or name another by --inspector-user"
+    )]
     NoUser(String),
     /// A privileged user.
     #[error("an inspector must not run as `{0}`, who has privileges; name another user by --inspector-user")]

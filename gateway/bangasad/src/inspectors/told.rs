@@ -55,9 +55,8 @@ pub fn record(daemon: &Daemon, id: &str, session: &Session) {
 /// Adds one process' counters to those of others.
 pub fn add(sum: &mut Totals, more: Totals) {
     for ended in more.ended {
-        let same = |known: &&mut Ended| {
-            (known.action, known.reason, &known.rule) == (ended.action, ended.reason, &ended.rule)
-        };
+        let same =
+            |known: &&mut Ended| (known.action, known.reason, &known.rule) == (ended.action, ended.reason, &ended.rule);
         match sum.ended.iter_mut().find(same) {
             Some(known) => {
                 known.connections += ended.connections;
