@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::PathBuf;
 
-use abi::ports::{ROLE_ACCESS, ROLE_UPLINK, SlowPath, Trunk};
+use abi::ports::{Port, ROLE_ACCESS, ROLE_UPLINK, SlowPath, Trunk};
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
 use aya::programs::{SchedClassifier, Xdp};
@@ -151,7 +151,7 @@ impl Gateway {
 
     fn attach_port(&mut self, link: &Link, number: u8, role: u8) -> Result<AttachedPort, Error> {
         let name = link.ifname.as_str();
-        let entry = abi::ports::Port { number, role, mac: link.mac(), mtu: link.mtu, ifindex: link.ifindex };
+        let entry = entry_of(link, number, role);
         let is_same = |port: &&AttachedPort| (port.number, port.role, port.ifindex) == (number, role, link.ifindex);
         if link.xdp.is_some()
             && let Some(port) = self.ports.get(name).filter(is_same).cloned()
@@ -183,7 +183,7 @@ impl Gateway {
         self.ports.iter().any(|(name, port)| ifindex(name).is_some_and(|ifindex| ifindex != port.ifindex))
     }
 
-    fn write_port(&mut self, port: &abi::ports::Port) -> Result<(), Error> {
+    fn write_port(&mut self, port: &Port) -> Result<(), Error> {
         self.maps.ports.set(port)?;
         let number = u32::from(port.number);
         self.maps.exits.set(number, port.ifindex, None, 0).map_err(|error| Error::map("EXITS", error))
@@ -313,6 +313,12 @@ impl Gateway {
     pub fn take_events(&mut self) -> Option<Events> {
         self.events.take()
     }
+}
+
+/// What the program should know of an interface. No link carries IP datagrams of more than 65,535 bytes.
+fn entry_of(link: &Link, number: u8, role: u8) -> Port {
+    let mtu = link.mtu.try_into().unwrap_or(u16::MAX);
+    Port { number, role, mac: link.mac(), mtu, municipality: 0, ifindex: link.ifindex }
 }
 
 fn retain_trunks(trunks: &mut HashMap<MapData, u32, Value<Trunk>>, wanted: &BTreeSet<u32>) -> Result<(), Error> {
