@@ -110,16 +110,14 @@ fn too_big_for_uplink(frame: Frame, packet: &mut Packet) -> Stage<u32> {
 #[inline(always)]
 fn towards_trunk(frame: Frame, packet: &mut Packet) -> Stage<u32> {
     let flow = need(flows::at(packet.flow))?;
-    if flow.flags & flags::INSPECTOR != 0 {
-        // It has arrived: nothing of a trunk's is asked.
-        return by_namespace(frame, packet);
-    }
-    if packet.hop_limit <= 1 {
+    // At the inspector, whose socket is in the namespace: no trunk, and no further hop.
+    let has_arrived = flow.flags & flags::INSPECTOR != 0;
+    if packet.hop_limit <= 1 && !has_arrived {
         leave_to_gateway(packet, Reason::HopLimit);
         return to_host(frame);
     }
     let fits = if flow.flags & flags::L2_KNOWN == 0 {
-        fits_segment(packet)?
+        has_arrived || fits_segment(packet)?
     } else {
         fits(packet, EXITS.get_ifindex(flow.port as u32).and_then(port), flow.vlan_count)
     };
@@ -128,21 +126,15 @@ fn towards_trunk(frame: Frame, packet: &mut Packet) -> Stage<u32> {
         return to_host(frame);
     }
     if flow.flags & flags::L2_KNOWN == 0 || !fits {
-        return by_namespace(frame, packet);
+        // The municipality's namespace finds the neighbour, makes fragments and lowers the hop limit.
+        let path = slow_path(packet)?;
+        rewrite(frame, packet, HopLimit::Keep)?;
+        return into_namespace(frame, packet, path.vlan_ifindex, Some(path.vlan_mac));
     }
     rewrite(frame, packet, HopLimit::Lower)?;
     let (destination, source, vlans) = (flow.peer_mac, flow.our_mac, flow.vlans);
     Envelope { destination, source, vlans, count: flow.vlan_count }.put(frame, packet)?;
     leave_by(flow.port)
-}
-
-/// The municipality's namespace finds the neighbour, makes fragments and lowers the hop limit; or the packet is for the
-/// inspector's own socket there.
-#[inline(always)]
-fn by_namespace(frame: Frame, packet: &mut Packet) -> Stage<u32> {
-    let path = slow_path(packet)?;
-    rewrite(frame, packet, HopLimit::Keep)?;
-    into_namespace(frame, packet, path.vlan_ifindex, Some(path.vlan_mac))
 }
 
 /// The MTU that no port is below: IPv6 demands it of every link.

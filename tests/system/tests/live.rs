@@ -14,6 +14,8 @@ mod datagrams;
 mod detached;
 #[path = "live/icmp_errors.rs"]
 mod icmp_errors;
+#[path = "live/inspector_way.rs"]
+mod inspector_way;
 #[path = "live/kill.rs"]
 mod kill;
 #[path = "live/one_policy.rs"]
