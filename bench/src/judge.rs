@@ -47,8 +47,8 @@ impl Judge {
         }
         let program = engine.program()?.try_clone_to_owned()?;
         let port = |name: &str| compiled.numbering.ports.get(name).copied().context("the policy has not both ports");
-        let access = Entry { port: port("lan0")?, role: ROLE_ACCESS };
-        let uplink = Entry { port: port("wan0")?, role: ROLE_UPLINK };
+        let access = Entry { port: port("lan0")?, role: ROLE_ACCESS, municipality: 0 };
+        let uplink = Entry { port: port("wan0")?, role: ROLE_UPLINK, municipality: 0 };
         Ok(Ok(Self { engine, program, access, uplink }))
     }
 

@@ -9,6 +9,7 @@ mod flows;
 mod fragments;
 mod frames;
 mod generations;
+mod inspectors;
 mod nat;
 mod parse;
 mod policies;
@@ -47,7 +48,7 @@ pub enum Step {
 /// A packet and what must come of it.
 #[derive(Clone, Debug)]
 pub struct Packet {
-    /// The port's own name.
+    /// The port's own name, or where an inspector sends.
     pub port: String,
     /// When it enters; never before the step before.
     pub time_ns: u64,
@@ -124,6 +125,7 @@ pub fn all() -> Vec<Case> {
         nat::cases(),
         generations::cases(),
         vouched::cases(),
+        inspectors::cases(),
     ]
     .concat()
 }

@@ -97,8 +97,11 @@ impl Glossary {
         name(&self.names.sets, number.into())
     }
 
-    /// The name of the port with this number.
+    /// The name of the port with this number; `inspector` for all inspectors.
     pub fn port_name(&self, number: u8) -> Option<&str> {
+        if number == abi::ports::INSPECTOR {
+            return Some("inspector");
+        }
         name(&self.names.ports, number.into())
     }
 

@@ -11,7 +11,7 @@ mod tls;
 use serde::Serialize;
 
 use crate::checked::Policy;
-use crate::model::{BadPortName, Model, Stage, Step, Trace, enter};
+use crate::model::{BadPortName, INSPECTOR, Model, Stage, Step, Trace, enter, inspector};
 use crate::source::Location;
 use abi::Verdict;
 
@@ -78,7 +78,8 @@ pub enum ExplainError {
     Hello(#[from] HelloError),
 }
 
-/// Explains a packet like `tcp 10.4.20.7:51000 > 198.51.100.4:443` that enters a port like `lan0.101`.
+/// Explains a packet like `tcp 10.4.20.7:51000 > 198.51.100.4:443` that enters a port like `lan0.101`, or that an
+/// inspector sends, at `inspector:sendai`.
 ///
 /// With a hello, TLS rules are asked as well.
 ///
@@ -88,7 +89,11 @@ pub fn explain(policy: &Policy, port: &str, packet: &str, hello: Option<&Hello>)
     hello.map_or(Ok(()), Hello::check)?;
     let asked = packet::parse(packet)?;
     let (base, frame) = enter(port, &frame::build(&asked))?;
-    if !policy.uplinks.iter().chain(&policy.accesses).any(|known| known == base) {
+    let is_known = match inspector(base) {
+        Some(id) => policy.municipalities.iter().any(|municipality| municipality.id == id),
+        None => policy.uplinks.iter().chain(&policy.accesses).any(|known| known == base),
+    };
+    if !is_known {
         return Err(ExplainError::UnknownPort { port: port.to_owned(), known: ports(policy) });
     }
     let mut trace = Trace::on();
@@ -137,7 +142,7 @@ fn ports(policy: &Policy) -> String {
     if hidden > 0 {
         names.push(format!("and {hidden} more"));
     }
-    names.join(", ")
+    format!("{}; an inspector sends at `{INSPECTOR}` and its municipality's id", names.join(", "))
 }
 
 const FIRST_GENERATION: u32 = 1;

@@ -40,9 +40,9 @@ use crate::judgement::Judgement;
 use crossing::{Crossing, Exit};
 use flows::Flows;
 use packet::{Contents, Parsed};
-use prefecture::{Prefecture, Rule};
+use prefecture::{Prefecture, Rule, Sender};
 
-pub use enter::{BadPortName, enter};
+pub use enter::{BadPortName, INSPECTOR, enter, inspector};
 pub use rules::Mismatch;
 pub use trace::{Skipped, Stage, Step};
 pub(crate) use trace::{Trace, counted};
@@ -84,7 +84,8 @@ impl Model {
         self.generation = generation;
     }
 
-    /// Judges a frame that enters a port, given by its own name (see [`enter`] for `lan0.101`), at a time.
+    /// Judges a frame that enters a port, given by its own name (see [`enter`] for `lan0.101`), or that an inspector sends
+    /// (see [`inspector`]), at a time.
     pub fn judge(&mut self, port: &str, now_ns: u64, frame: &[u8]) -> Judgement {
         self.judge_traced(port, now_ns, frame, &mut Trace::default()).0
     }
@@ -109,12 +110,15 @@ impl Model {
             trace.step(Stage::Policy, || ("generation 0".into(), Reason::NoPolicy.help().into()));
             return closed(Reason::NoPolicy, generation);
         };
-        let Some(direction) = prefecture.direction(port) else {
+        let Some(sender) = prefecture.sender(port) else {
             return closed(Reason::Internal, generation);
         };
+        let direction = sender.direction();
+        // Of what an inspector sends it is known before the first byte whose it is.
+        let municipality = if let Sender::Inspector(municipality) = sender { Some(municipality) } else { None };
         let now_s = u32::try_from(now_ns / NS_PER_S).unwrap_or(u32::MAX);
         let effects = Effects::default();
-        let mut x = Crossing { prefecture, generation, port, direction, now_s, trace, municipality: None, effects };
+        let mut x = Crossing { prefecture, generation, port, sender, direction, now_s, trace, municipality, effects };
         let parsed = packet::parse(frame);
         let (ControlFlow::Break(exit) | ControlFlow::Continue(exit)) = stages(&mut x, &parsed, &mut self.flows);
         if exit.verdict != Verdict::Drop {

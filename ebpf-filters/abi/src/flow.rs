@@ -95,6 +95,8 @@ pub mod slot {
 pub mod flags {
     /// `peer_mac`, `our_mac`, `port` and `vlans` are known.
     pub const L2_KNOWN: u8 = 1;
+    /// The municipality's inspector began it: nobody else may send on it, and its answers end in the namespace.
+    pub const INSPECTOR: u8 = 2;
 }
 
 /// Values of [`Flow::state`]. "Originator" is who sent the first packet.

@@ -1,4 +1,6 @@
 //! Ports, attachments at run time: what the daemon knows and no policy contains.
+//!
+//! The root side of each veth on which an inspector sends is a port as well: what enters there is the inspector's own.
 
 use crate::plain;
 
@@ -6,14 +8,16 @@ use crate::plain;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Port {
-    /// Stable port number, below [`crate::limits::PORTS`].
+    /// Stable port number, below [`crate::limits::PORTS`]; [`INSPECTOR`] for all inspectors.
     pub number: u8,
-    /// [`ROLE_ACCESS`] or [`ROLE_UPLINK`].
+    /// [`ROLE_ACCESS`], [`ROLE_UPLINK`] or [`ROLE_INSPECTOR`].
     pub role: u8,
     /// The interface's own MAC address.
     pub mac: [u8; 6],
     /// The interface's MTU in bytes.
-    pub mtu: u32,
+    pub mtu: u16,
+    /// The municipality whose inspector sends here; 0 for the other roles.
+    pub municipality: u16,
     /// Its interface index.
     pub ifindex: u32,
 }
@@ -34,6 +38,12 @@ plain!(Way, 16);
 pub const ROLE_ACCESS: u8 = 0;
 /// The Internet.
 pub const ROLE_UPLINK: u8 = 1;
+/// The inspector of one municipality, with connections of its own.
+pub const ROLE_INSPECTOR: u8 = 2;
+
+/// Port number of all inspectors, as events carry it: which one it was, their municipality says.
+pub const INSPECTOR: u8 = u8::MAX;
+const _: () = assert!(crate::limits::PORTS <= INSPECTOR as u32);
 
 /// Value of array `SLOW_PATHS`, indexed by attachment number: the way into the municipality's namespace.
 #[repr(C)]
@@ -41,7 +51,7 @@ pub const ROLE_UPLINK: u8 = 1;
 pub struct SlowPath {
     /// Root-side interface of the veth whose peer stands for this VLAN; 0: none.
     pub vlan_ifindex: u32,
-    /// Root-side interface of the veth on which the inspector receives; 0: none.
+    /// Root-side interface of the veth on which the inspector receives what is inspected; 0: none.
     pub inspect_ifindex: u32,
     /// MAC address of the namespace-side end of the VLAN veth (equal to the port's).
     pub vlan_mac: [u8; 6],

@@ -77,14 +77,28 @@ plain!(View, 24);
 
 /// Bits of [`View::flags`].
 pub mod view {
-    /// Inside the municipality's prefixes or published addresses: may be a source on its attachments.
+    /// Inside the municipality's prefixes or published addresses: may be a source on its attachments, unless it is the
+    /// [gateway](GATEWAY)'s.
     pub const MEMBER: u32 = 1;
-    /// Cut off: in an isolated section or an isolated terminal.
+    /// Cut off: in an isolated section or an isolated terminal. What is the [gateway](GATEWAY)'s is not meant.
     pub const ISOLATED: u32 = 2;
-    /// One of the gateway's own addresses on this municipality's attachments.
+    /// One of the gateway's own addresses on this municipality's attachments: the inspector's, and nobody else's.
     pub const GATEWAY: u32 = 4;
     /// A published address: never translated.
     pub const PUBLISHED: u32 = 8;
+
+    /// Whether an address with these flags may be a source on the municipality's attachments.
+    #[inline(always)]
+    pub const fn is_clients(flags: u32) -> bool {
+        flags & (MEMBER | GATEWAY) == MEMBER
+    }
+
+    /// Whether an address with these flags is cut off. A section's segment may hold the gateway's own address, by which
+    /// the inspector goes on serving the others.
+    #[inline(always)]
+    pub const fn is_isolated(flags: u32) -> bool {
+        flags & (ISOLATED | GATEWAY) == ISOLATED
+    }
 }
 
 /// The rules of one municipality in one direction, one bit each: the baseline, then its own. A rule matches where its bit

@@ -45,7 +45,7 @@ impl Verdict {
 #[repr(u8)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
 pub enum Direction {
-    /// From a municipality towards the Internet: entered an access port.
+    /// From a municipality, or from its inspector, towards the Internet: entered an access port.
     Egress = 0,
     /// From the Internet towards a municipality: entered an uplink.
     Ingress = 1,
@@ -120,7 +120,7 @@ reasons! {
     UnknownAttachment = 10, "unknown_attachment";
     /// from the uplink, for an address of no municipality or of several
     UnknownDestination = 11, "unknown_destination";
-    /// the source is outside the municipality's prefixes, or, on the uplink, inside ours
+    /// the source is outside the municipality's prefixes or the gateway's own, or, on the uplink, inside ours
     SpoofedSource = 12, "spoofed_source";
     /// the municipality, section or terminal is cut off
     Isolated = 13, "isolated";
@@ -164,6 +164,8 @@ reasons! {
     TooBig = 32, "too_big";
     /// the program met a state that it must never meet
     Internal = 33, "internal";
+    /// a connection of the inspector's own, which no rule judges: the rules judged the one that it serves
+    Inspector = 34, "inspector";
 }
 
 /// Room for reasons in a counter row; above every reason's number.

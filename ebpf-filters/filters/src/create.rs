@@ -1,7 +1,7 @@
 //! Stage: a packet that the rules let through begins a flow; an IPv4 one from a municipality with a pool gets its public
 //! address and port here.
 
-use abi::flow::{Flow, slot, state};
+use abi::flow::{Flow, flags, slot, state};
 use abi::tables::view;
 use abi::{Address, Reason, Verdict, event, nat};
 use aya_ebpf::bindings::xdp_md;
@@ -49,6 +49,9 @@ fn insert(frame: Frame, packet: &mut Packet, decision: Decision) -> Stage {
     flow.generation = packet.event.generation;
     flow.origin = packet.event.direction;
     flow.verdict = decision.verdict();
+    if packet.is(note::INSPECTOR) {
+        flow.flags = flags::INSPECTOR;
+    }
     flow.bytes[0] = packet.event.length as u64;
     if key.ends().protocol() == protocol::TCP {
         tcp::begin(packet, flow, 0);

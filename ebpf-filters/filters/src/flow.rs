@@ -1,6 +1,7 @@
 //! Stage: packets of a flow that was passed before are decided here; others go on if they may begin one.
 
 use abi::flow::{Flow, flags, state};
+use abi::tables::view;
 use abi::{Reason, Verdict};
 use aya_ebpf::bindings::xdp_md;
 
@@ -9,8 +10,9 @@ use crate::flows::{self, Ends, Key, NONE, search};
 use crate::frame::Frame;
 use crate::municipality::is_attached;
 use crate::packet::{Packet, note, protocol, subprogram, tcp_flag};
+use crate::rules::Ruling;
 use crate::tcp::{self, Step};
-use crate::{forward, fragments, icmp_error, isolation, rules, vouch, ways};
+use crate::{forward, fragments, icmp_error, isolation, rules, tables, vouch, ways};
 
 /// Matches the packet to its flow: before it has passed the other stages only to one that is vouched for.
 #[inline(always)]
@@ -40,6 +42,9 @@ fn matched(frame: Frame, packet: &mut Packet) -> Stage {
         return begins_flow(packet);
     }
     let flow = need(flows::at(index))?;
+    if !is_senders(packet, flow) {
+        return drop(Reason::BadState);
+    }
     let vouched = packet.is(note::VOUCHED);
     if flow.public_address != 0 && !vouched {
         isolation::translated(packet, &flow.inside)?;
@@ -75,6 +80,13 @@ fn matched(frame: Frame, packet: &mut Packet) -> Stage {
         fragments::remember(packet, flow, index);
     }
     Stage::Break(Decision::from_numbers(flow.verdict, reason as u16))
+}
+
+/// Whether who sent the packet may send on the flow: an inspector on its own, a client on any other, and the Internet on
+/// all of them. Addresses that change hands with a policy may make keys of both the same.
+#[inline(always)]
+pub const fn is_senders(packet: &Packet, flow: &Flow) -> bool {
+    !packet.is_egress() || (flow.flags & flags::INSPECTOR != 0) == packet.is(note::INSPECTOR)
 }
 
 /// The flow that the packet belongs to by its addresses and ports, or [`NONE`].
@@ -144,7 +156,7 @@ fn bring_forward(packet: &mut Packet, flow: &mut Flow) -> Stage<bool> {
 /// A flow of an older generation: the rules of today decide whether it lives on.
 #[inline(always)]
 fn judge_again(packet: &mut Packet, flow: &mut Flow, index: u32) -> Stage {
-    let ruling = rules::again(packet, flow);
+    let ruling = if flow.flags & flags::INSPECTOR != 0 { inspectors_again(packet, flow)? } else { rules::again(packet, flow) };
     let verdict = ruling.decision.verdict();
     if ruling.decision.is_drop() {
         packet.event.rule = ruling.rule;
@@ -166,10 +178,23 @@ fn judge_again(packet: &mut Packet, flow: &mut Flow, index: u32) -> Stage {
     go_on()
 }
 
+/// An inspector's flow lives on for as long as the gateway has its address; no rule is asked.
+#[inline(always)]
+fn inspectors_again(packet: &Packet, flow: &Flow) -> Stage<Ruling> {
+    let inside = tables::class_of(packet.half, &flow.inside);
+    let is_ours = tables::view(packet.half, packet.views, inside)?.flags & view::GATEWAY != 0;
+    Stage::Continue(if is_ours {
+        rules::OF_INSPECTOR
+    } else {
+        Ruling { decision: Decision::new(Verdict::Drop, Reason::BadState), rule: 0 }
+    })
+}
+
 /// Remembers how the municipality's side was last seen to be reached.
 #[inline(always)]
 pub fn learn(frame: Frame, packet: &Packet, flow: &mut Flow) -> Stage {
-    if !packet.is_egress() {
+    // An inspector's side is the namespace, which no trunk leads to.
+    if !packet.is_egress() || packet.is(note::INSPECTOR) {
         return go_on();
     }
     let mac = need(frame.bytes::<14>(0))?.mac::<6>();

@@ -60,8 +60,7 @@ fn carry_out(frame: Frame, packet: &mut Packet) -> Stage<u32> {
 #[inline(always)]
 fn towards_uplink(frame: Frame, packet: &mut Packet) -> Stage<u32> {
     if packet.hop_limit <= 1 {
-        leave_to_gateway(packet, Reason::HopLimit);
-        return own_gateway(frame, packet);
+        return tell_sender(frame, packet, Reason::HopLimit);
     }
     if !packet.is(note::VOUCHED) && packet.destination_about.flags & class::OURS != 0 {
         return drop(Reason::NoRoute);
@@ -101,8 +100,7 @@ fn towards_uplink(frame: Frame, packet: &mut Packet) -> Stage<u32> {
 #[inline(always)]
 fn too_big_for_uplink(frame: Frame, packet: &mut Packet) -> Stage<u32> {
     if packet.is(note::V6 | note::DONT_FRAGMENT) {
-        leave_to_gateway(packet, Reason::TooBig);
-        return own_gateway(frame, packet);
+        return tell_sender(frame, packet, Reason::TooBig);
     }
     rewrite(frame, packet, HopLimit::Keep)?;
     Envelope::untagged(frame)?.put(frame, packet)?;
@@ -111,13 +109,15 @@ fn too_big_for_uplink(frame: Frame, packet: &mut Packet) -> Stage<u32> {
 
 #[inline(always)]
 fn towards_trunk(frame: Frame, packet: &mut Packet) -> Stage<u32> {
-    if packet.hop_limit <= 1 {
+    let flow = need(flows::at(packet.flow))?;
+    // At the inspector, whose socket is in the namespace: no trunk, and no further hop.
+    let has_arrived = flow.flags & flags::INSPECTOR != 0;
+    if packet.hop_limit <= 1 && !has_arrived {
         leave_to_gateway(packet, Reason::HopLimit);
         return to_host(frame);
     }
-    let flow = need(flows::at(packet.flow))?;
     let fits = if flow.flags & flags::L2_KNOWN == 0 {
-        fits_segment(packet)?
+        has_arrived || fits_segment(packet)?
     } else {
         fits(packet, EXITS.get_ifindex(flow.port as u32).and_then(port), flow.vlan_count)
     };
@@ -148,7 +148,7 @@ fn fits(packet: &Packet, trunk: Option<&Port>, tags: u8) -> bool {
         return true;
     }
     let second_tag = if tags > 1 { 4 } else { 0 };
-    trunk.is_none_or(|port| length + second_tag <= port.mtu)
+    trunk.is_none_or(|port| length + second_tag <= port.mtu as u32)
 }
 
 /// Likewise while nobody of the flow has been heard yet, so that the way leads over the municipality's own segment.
@@ -179,6 +179,17 @@ fn slow_path(packet: &Packet) -> Stage<&'static SlowPath> {
         tables::municipality(packet.half, packet.event.municipality)?.attachment
     };
     need(SLOW_PATHS.get(attachment))
+}
+
+/// The sender of a packet that cannot go on is told by its gateway. An inspector sends from the gateway's own address,
+/// from which no kernel takes a packet back; its routes keep it from sending what is too big.
+#[inline(always)]
+fn tell_sender(frame: Frame, packet: &mut Packet, reason: Reason) -> Stage<u32> {
+    if packet.is(note::INSPECTOR) {
+        return drop(reason);
+    }
+    leave_to_gateway(packet, reason);
+    own_gateway(frame, packet)
 }
 
 /// The gateway's end of the municipality's segment answers.

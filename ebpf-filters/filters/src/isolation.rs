@@ -15,7 +15,7 @@ pub fn isolation(packet: &Packet) -> Stage {
     }
     let inside = if packet.is_egress() { packet.source_class } else { packet.destination_class };
     let whole = packet.municipality_flags & municipality::ISOLATED != 0;
-    if whole || tables::view(packet.half, packet.views, inside)?.flags & view::ISOLATED != 0 {
+    if whole || view::is_isolated(tables::view(packet.half, packet.views, inside)?.flags) {
         unless_essential(packet)?;
     }
     go_on()
@@ -28,7 +28,7 @@ pub fn translated(packet: &Packet, inside: &Address) -> Stage {
         return go_on();
     }
     let class = tables::class_of(packet.half, inside);
-    if tables::view(packet.half, packet.views, class)?.flags & view::ISOLATED != 0 {
+    if view::is_isolated(tables::view(packet.half, packet.views, class)?.flags) {
         unless_essential(packet)?;
     }
     go_on()

@@ -41,7 +41,7 @@ mod tcp;
 mod vouch;
 mod ways;
 
-use abi::ports::ROLE_UPLINK;
+use abi::ports::{ROLE_INSPECTOR, ROLE_UPLINK};
 use abi::{Direction, Reason, Verdict};
 use aya_ebpf::bindings::xdp_action;
 use aya_ebpf::helpers::bpf_ktime_get_coarse_ns;
@@ -140,7 +140,14 @@ fn arrive(frame: Frame, packet: &mut Packet) -> Stage {
     let port = need(forward::port(frame.ingress_ifindex()))?;
     packet.event.port = port.number;
     packet.event.direction = if port.role == ROLE_UPLINK { Direction::Ingress as u8 } else { Direction::Egress as u8 };
-    if generation == 0 { drop(Reason::NoPolicy) } else { go_on() }
+    if generation == 0 {
+        return drop(Reason::NoPolicy);
+    }
+    if port.role == ROLE_INSPECTOR {
+        packet.notes |= packet::note::INSPECTOR;
+        packet.event.municipality = port.municipality;
+    }
+    go_on()
 }
 
 #[unsafe(link_section = "license")]

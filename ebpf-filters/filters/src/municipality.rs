@@ -1,21 +1,25 @@
-//! Stage: whose packet it is. On a trunk the port and VLAN say so, on the uplink the destination.
+//! Stage: whose packet it is. On a trunk the port and VLAN say so, on the uplink the destination, and of an inspector's
+//! own its port alone.
 
 use abi::Reason;
 use abi::tables::{QINQ, municipality as flag};
 
 use crate::decision::{Stage, drop, go_on, local, need};
 use crate::maps::ATTACHMENTS;
-use crate::packet::{Packet, note};
+use crate::packet::{Packet, note, protocol};
 use crate::tables;
 
 /// Finds the municipality; from the uplink both ends' classes on the way. Each class is looked up once. ARP and neighbour
 /// discovery end here: they are the segment's own business.
 #[inline(always)]
 pub fn municipality(packet: &mut Packet) -> Stage {
-    if packet.is_egress() {
+    if packet.is_egress() && !packet.is(note::INSPECTOR) {
         of_attachment(packet)?;
     } else if packet.event.vlans[0] | packet.event.vlans[1] != 0 {
         drop(Reason::UnknownAttachment)?;
+    }
+    if packet.is(note::INSPECTOR) && !is_an_inspectors(packet) {
+        return drop(Reason::Unsupported);
     }
     if !packet.is(note::V4 | note::V6) {
         return local(Reason::Arp);
@@ -32,6 +36,12 @@ pub fn municipality(packet: &mut Packet) -> Stage {
         look_source_up(packet)?;
     }
     go_on()
+}
+
+/// An inspector speaks TCP and UDP, and its kernel answers with errors; it has no neighbours.
+#[inline(always)]
+const fn is_an_inspectors(packet: &Packet) -> bool {
+    packet.is(note::ICMP_ERROR) || matches!(packet.event.protocol, protocol::TCP | protocol::UDP)
 }
 
 /// Fetches what the stages up to the flow's ask of the classes and of the municipality. A packet whose flow is vouched

@@ -24,7 +24,7 @@ pub struct Packet {
     pub l4: u32,
     /// Offset of the end of the IP datagram; the frame may be longer by padding.
     pub end: u32,
-    /// Attachment number, on access ports.
+    /// Attachment number, on access ports; 0 elsewhere.
     pub attachment: u32,
     /// `Municipality::views` of its municipality.
     pub views: u32,
@@ -90,6 +90,8 @@ pub mod note {
     pub const VOUCHED: u32 = 1 << 11;
     /// It has passed every stage before the flow's.
     pub const PASSED: u32 = 1 << 12;
+    /// It came from the municipality's inspector and not from a trunk.
+    pub const INSPECTOR: u32 = 1 << 13;
 }
 
 /// TCP flags as on the wire.
@@ -156,7 +158,7 @@ impl Packet {
         self.notes & notes != 0
     }
 
-    /// Whether it came from the municipality.
+    /// Whether it came from the municipality, or from its inspector.
     #[inline(always)]
     pub const fn is_egress(&self) -> bool {
         self.event.direction == Direction::Egress as u8

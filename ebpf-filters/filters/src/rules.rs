@@ -14,7 +14,7 @@ use abi::{Direction, Reason, Verdict, pairs};
 
 use crate::decision::{Decision, Stage};
 use crate::maps::{ROWS, ROWS_PER_HALF};
-use crate::packet::{Packet, subprogram};
+use crate::packet::{Packet, note, subprogram};
 use crate::tables;
 
 /// What the rules say.
@@ -38,9 +38,15 @@ struct Question {
     service: u32,
 }
 
+/// What stands in place of the rules for an inspector's own connections: they judged the one that it serves.
+pub const OF_INSPECTOR: Ruling = Ruling { decision: Decision::new(Verdict::Forward, Reason::Inspector), rule: 0 };
+
 /// Judges the packet as the first of a flow.
 #[inline(always)]
 pub fn rules(packet: &Packet) -> Ruling {
+    if packet.is(note::INSPECTOR) {
+        return OF_INSPECTOR;
+    }
     ask(&mut Question {
         half: packet.half as u8,
         direction: packet.event.direction,

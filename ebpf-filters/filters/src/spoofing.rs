@@ -1,4 +1,6 @@
 //! Stage: a source address must belong to the side that the packet came from. Echo to the gateway ends here.
+//!
+//! The gateway's own addresses are the inspector's: a client that used them could ride on its flows.
 
 use abi::Reason;
 use abi::tables::{class, view};
@@ -13,7 +15,11 @@ pub fn spoofing(packet: &Packet) -> Stage {
     if !packet.is_egress() {
         return if packet.source_about.flags & class::OURS != 0 { drop(Reason::SpoofedSource) } else { go_on() };
     }
-    if tables::view(packet.half, packet.views, packet.source_class)?.flags & view::MEMBER == 0 {
+    let source = tables::view(packet.half, packet.views, packet.source_class)?.flags;
+    if packet.is(note::INSPECTOR) {
+        return if source & view::GATEWAY == 0 { drop(Reason::SpoofedSource) } else { go_on() };
+    }
+    if !view::is_clients(source) {
         return drop(Reason::SpoofedSource);
     }
     let whole_echo_request = packet.is(note::ECHO_REQUEST) && !packet.is(note::FIRST_FRAGMENT);

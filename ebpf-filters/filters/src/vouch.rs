@@ -6,11 +6,11 @@
 //! half of one. Whatever is not vouched for goes through the stages, in their order.
 
 use abi::Address;
-use abi::flow::Flow;
+use abi::flow::{Flow, flags};
 use abi::tables::{class, municipality, view};
 
 use crate::decision::Stage;
-use crate::flow::find;
+use crate::flow::{find, is_senders};
 use crate::flows;
 use crate::packet::{Packet, note, subprogram};
 use crate::tables;
@@ -31,6 +31,7 @@ pub fn look(packet: &mut Packet) -> bool {
     if let Some(flow) = flows::at(packet.flow)
         && flow.vouched == packet.event.generation
         && flow.generation == packet.event.generation
+        && is_senders(packet, flow)
     {
         packet.notes |= note::VOUCHED;
         return true;
@@ -67,10 +68,17 @@ fn passes(flow: &Flow, half: u32) -> Stage<bool> {
     let seen_outside = tables::view(half, owner.views[0], outside)?.flags;
     let outside = tables::class(half, outside)?;
     let blocked = tables::class(half, inside)?.blocked | tables::class(half, public)?.blocked | outside.blocked;
-    let isolated = owner.flags & municipality::ISOLATED != 0 || (seen_inside | seen_public) & view::ISOLATED != 0;
+    let isolated = owner.flags & municipality::ISOLATED != 0
+        || view::is_isolated(seen_inside)
+        || view::is_isolated(seen_public);
+    let may_send = if flow.flags & flags::INSPECTOR != 0 {
+        seen_inside & view::GATEWAY != 0
+    } else {
+        view::is_clients(seen_inside)
+    };
     Stage::Continue(
         owner.flags & municipality::PRESENT != 0
-            && seen_inside & view::MEMBER != 0
+            && may_send
             && seen_outside & view::GATEWAY == 0
             && outside.flags & class::OURS == 0
             && blocked == 0

@@ -36,7 +36,7 @@ pub fn open(kind: Kind, policy: &Policy) -> anyhow::Result<Box<dyn Engine>> {
 /// The generation that a replay judges under.
 const GENERATION: u32 = 1;
 
-/// Checks a port's name against the policy: `lan0`, `lan0.101`, `lan0.200.101`, `wan0`.
+/// Checks a port's name against the policy: `lan0`, `lan0.101`, `lan0.200.101`, `wan0`, `inspector:sendai`.
 ///
 /// # Errors
 /// It is not a port, or none of this policy; the message lists those that are.
@@ -44,10 +44,17 @@ pub fn known_port(policy: &Policy, name: &str) -> Result<(), WrongUsage> {
     let (base, _) = policy::model::enter(name, &[]).map_err(|error| WrongUsage(error.to_string()))?;
     let is_access = policy.accesses.iter().any(|port| port == base);
     let is_uplink = policy.uplinks.iter().any(|port| port == base);
-    if is_access || is_uplink && base == name {
+    let of_inspector = policy::model::inspector(base);
+    let is_inspector = of_inspector.is_some_and(|id| policy.municipalities.iter().any(|it| it.id == id));
+    if is_access || (is_uplink || is_inspector) && base == name {
         return Ok(());
     }
-    let what = if is_uplink { "an uplink carries no VLANs" } else { "the policy has no such port" };
+    let what = match (is_uplink, is_inspector, of_inspector) {
+        (true, ..) => "an uplink carries no VLANs",
+        (_, true, _) => "an inspector sends without VLANs",
+        (_, _, Some(_)) => "the policy has no such municipality",
+        _ => "the policy has no such port",
+    };
     let ports: Vec<&str> = policy.uplinks.iter().chain(&policy.accesses).map(String::as_str).collect();
     let mut message = format!("port `{name}`: {what}; its ports are {}", ports.join(", "));
     let attachments = policy.municipalities.iter().flat_map(|municipality| &municipality.attachments);

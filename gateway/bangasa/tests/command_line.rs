@@ -160,7 +160,7 @@ fn what_cannot_enter_a_port_is_named() {
 
 #[test]
 fn an_unknown_port_is_answered_with_those_that_exist() {
-    for port in ["lan7", "lan0.5000", "wan0.5", ""] {
+    for port in ["lan7", "lan0.5000", "wan0.5", "inspector:nobody", "inspector:everyone.5", ""] {
         let (code, _, stderr) = replay(port, &pcap(1, 1), &[]);
         assert_eq!(code, USAGE, "{port}: {stderr}");
         assert!(stderr.contains(&format!("`{port}`")), "{stderr}");

@@ -9,6 +9,7 @@ use abi::Direction;
 use abi::ports::ROLE_UPLINK;
 use control::Status;
 use control::status::{CounterStatus, EventStatus, MunicipalityStatus, PortStatus, Rate, SetStatus};
+use dataplane::gateway::InspectorWay;
 use dataplane::links::{Link, mac_text};
 use dataplane::readings::Readings;
 use telemetry::{Snapshot, Words};
@@ -27,6 +28,7 @@ struct Kernel {
     generation: u64,
     adopted: bool,
     ports: Vec<PortStatus>,
+    inspectors: BTreeMap<String, InspectorWay>,
     warnings: Vec<String>,
 }
 
@@ -45,6 +47,7 @@ fn read(daemon: &Daemon) -> anyhow::Result<Kernel> {
         generation: gateway.generation(),
         adopted: gateway.adopted(),
         ports: ports.iter().map(|(port, link)| port_status(port.number, port.role, port.guard, link)).collect(),
+        inspectors: gateway.inspectors(),
         warnings: gateway.warnings()?,
         words,
         current,
@@ -100,7 +103,7 @@ pub fn status(daemon: &Daemon) -> anyhow::Result<Status> {
         digest_checked_at: integrity.checked_at.clone(),
         flows: kernel.flows.iter().sum(),
         flow_capacity: kernel.flow_capacity,
-        municipalities: municipalities(daemon, words, current, &kernel.readings),
+        municipalities: municipalities(daemon, words, current, &kernel),
         sets: sets(words, current, &kernel.readings)
             .into_iter()
             .map(|(set, packets)| SetStatus { set, packets })
@@ -117,8 +120,9 @@ fn municipalities(
     daemon: &Daemon,
     words: &Words,
     current: Option<&Current>,
-    readings: &Readings,
+    kernel: &Kernel,
 ) -> Vec<MunicipalityStatus> {
+    let readings = &kernel.readings;
     let policy = current.map(Current::policy);
     let present: BTreeMap<&str, _> = policy
         .into_iter()
@@ -143,6 +147,7 @@ fn municipalities(
                 number: *number,
                 namespace: municipality.map(|_| format!("{}{id}", daemon.netns_prefix)),
                 attachments: attachments.map(|attachment| attachment.name()).collect(),
+                inspector_way: kernel.inspectors.get(id).map(|way| way.name().into()),
                 rates: rates_of(*number),
                 counters: counters(readings, *number),
                 inspector: inspectors::status(&daemon.inspectors, id),

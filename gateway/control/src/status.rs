@@ -83,6 +83,9 @@ pub struct MunicipalityStatus {
     pub namespace: Option<String>,
     /// Attachment names, such as `lan0.101`.
     pub attachments: Vec<String>,
+    /// Whether its inspector's own connections are let out: `open` or `closed`.
+    #[serde(default)]
+    pub inspector_way: Option<String>,
     /// Rates over the last few seconds, by direction.
     pub rates: Vec<Rate>,
     /// Every exit that was ever taken.

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use abi::control::Control;
 use abi::event::Event;
 use abi::flow::{Bucket, FragmentKey, FragmentOwner};
-use abi::ports::{Port, ROLE_ACCESS};
+use abi::ports::{INSPECTOR, Port, ROLE_INSPECTOR, ROLE_UPLINK};
 use abi::{Direction, Reason, Verdict};
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
@@ -54,13 +54,23 @@ impl EngineSize {
     }
 }
 
-/// Where a frame enters: a port's stable number, and [`abi::ports::ROLE_ACCESS`] or [`abi::ports::ROLE_UPLINK`].
+/// Where a frame enters: a port's stable number, and [`abi::ports::ROLE_ACCESS`] or [`abi::ports::ROLE_UPLINK`]; or where
+/// an [inspector](Entry::inspector) sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Number, from the policy's numbering.
     pub port: u8,
     /// Role.
     pub role: u8,
+    /// The municipality, at an inspector; 0 elsewhere.
+    pub municipality: u16,
+}
+
+impl Entry {
+    /// Where the inspector of the municipality with this number sends.
+    pub const fn inspector(municipality: u16) -> Self {
+        Self { port: INSPECTOR, role: ROLE_INSPECTOR, municipality }
+    }
 }
 
 /// The program and its maps, this value's own.
@@ -137,8 +147,8 @@ impl Engine {
             return Ok(self.too_short(entry, now_ns, frame));
         }
         if self.entry != Some(entry) {
-            let port =
-                Port { number: entry.port, role: entry.role, ifindex: LOOPBACK, mtu: u32::MAX, ..Port::default() };
+            let Entry { port: number, role, municipality } = entry;
+            let port = Port { number, role, municipality, ifindex: LOOPBACK, mtu: u16::MAX, ..Port::default() };
             self.ports.set(&port)?;
             self.entry = Some(entry);
         }
@@ -159,12 +169,13 @@ impl Engine {
     fn too_short(&self, entry: Entry, now_ns: u64, frame: &[u8]) -> Event {
         let generation = self.tables.generation() as u32;
         let reason = if generation == 0 { Reason::NoPolicy } else { Reason::Truncated };
-        let direction = if entry.role == ROLE_ACCESS { Direction::Egress } else { Direction::Ingress };
+        let direction = if entry.role == ROLE_UPLINK { Direction::Ingress } else { Direction::Egress };
         Event {
             time_ns: now_ns,
             generation,
             length: frame.len() as u32,
             reason: reason as u16,
+            municipality: if generation == 0 { 0 } else { entry.municipality },
             port: entry.port,
             verdict: Verdict::Drop as u8,
             direction: direction as u8,

@@ -6,6 +6,7 @@
 //! Not here: what the namespaces look like (`namespaces`), what is in the policy tables (`install`).
 
 mod attach;
+mod inspectors;
 mod pins;
 mod ports;
 
@@ -13,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::PathBuf;
 
-use abi::ports::{ROLE_ACCESS, ROLE_UPLINK, SlowPath, Trunk};
+use abi::ports::{Port, ROLE_ACCESS, ROLE_UPLINK, SlowPath, Trunk};
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
 use aya::programs::{SchedClassifier, Xdp};
@@ -28,7 +29,9 @@ use crate::load::{self, Globals, Mappable, RunTimeMaps};
 use crate::mmap::Value;
 use crate::namespaces::{Desired, desired::PortFacts};
 use crate::readings::{self, Readings};
+use inspectors::Inspectors;
 
+pub use inspectors::InspectorWay;
 pub use pins::{detach, is_pinned, lock_patiently, mount_bpffs};
 
 /// What the daemon decides.
@@ -52,6 +55,7 @@ pub struct Gateway {
     events: Option<Events>,
     adopted: bool,
     ports: BTreeMap<String, AttachedPort>,
+    inspectors: Inspectors,
     warnings: BTreeSet<String>,
     _lock: File,
 }
@@ -106,6 +110,7 @@ impl Gateway {
             events: Some(Events::new(load::take_events(&mut object)?)),
             adopted: tables.generation() != 0,
             ports: BTreeMap::new(),
+            inspectors: Inspectors::default(),
             tables,
             object,
             config,
@@ -151,7 +156,7 @@ impl Gateway {
 
     fn attach_port(&mut self, link: &Link, number: u8, role: u8) -> Result<AttachedPort, Error> {
         let name = link.ifname.as_str();
-        let entry = abi::ports::Port { number, role, mac: link.mac(), mtu: link.mtu, ifindex: link.ifindex };
+        let entry = entry_of(link, number, role);
         let is_same = |port: &&AttachedPort| (port.number, port.role, port.ifindex) == (number, role, link.ifindex);
         if link.xdp.is_some()
             && let Some(port) = self.ports.get(name).filter(is_same).cloned()
@@ -183,18 +188,20 @@ impl Gateway {
         self.ports.iter().any(|(name, port)| ifindex(name).is_some_and(|ifindex| ifindex != port.ifindex))
     }
 
-    fn write_port(&mut self, port: &abi::ports::Port) -> Result<(), Error> {
+    fn write_port(&mut self, port: &Port) -> Result<(), Error> {
         self.maps.ports.set(port)?;
         let number = u32::from(port.number);
         self.maps.exits.set(number, port.ifindex, None, 0).map_err(|error| Error::map("EXITS", error))
     }
 
-    /// Points the program at the namespaces, which exist, and their packets at the trunks; then opens the way.
+    /// Points the program at the namespaces, which exist, and their packets at the trunks; puts the program where their
+    /// inspectors send; then opens the ways. An inspector that could not be given one is kept in, and
+    /// [told of](Self::warnings).
     pub fn connect(&mut self, desired: &Desired) -> Result<(), Error> {
         let links = links::list()?;
         let ifindex = |name: &str| links.get(name).map_or(0, |link| link.ifindex);
         for town in &desired.towns {
-            attach::classifier(&mut self.object, &self.config.pins, "from_namespace", &town.inspect_root)?;
+            self.attach_inspector(town, links.get(&town.inspect_root));
             for leg in &town.legs {
                 let mut vlans = [0; 2];
                 for (slot, vlan) in vlans.iter_mut().zip(&leg.vlans) {
@@ -219,7 +226,7 @@ impl Gateway {
                     .map_err(|error| Error::map("SLOW_PATHS", error))?;
             }
         }
-        crate::namespaces::open(desired)
+        crate::namespaces::open(desired, |town| self.inspectors.is_closed(town))
     }
 
     /// Makes a policy the one that judges. Its ports are attached and its namespaces connected.
@@ -235,7 +242,9 @@ impl Gateway {
     /// Lets go of ports, veths and attachments that the installed policy no longer has, and of ports that an apply before
     /// it only began with.
     pub fn retire(&mut self, policy: &Policy, desired: &Desired) -> Result<(), Error> {
-        let wanted = |name: &str| policy.uplinks.iter().chain(&policy.accesses).any(|port| port == name);
+        let inspectors: BTreeSet<&str> = desired.towns.iter().map(|town| town.inspect_root.as_str()).collect();
+        let ports = policy.uplinks.iter().chain(&policy.accesses);
+        let wanted = |name: &str| inspectors.contains(name) || ports.clone().any(|port| port == name);
         for name in pins::ports(&self.config.pins)? {
             if !wanted(&name) {
                 ports::close(&name);
@@ -251,9 +260,9 @@ impl Gateway {
         let links = links::list()?;
         let port_indexes: BTreeSet<u32> = links.values().filter(|l| wanted(&l.ifname)).map(|l| l.ifindex).collect();
         self.maps.ports.retain(&port_indexes);
-        let roots: BTreeSet<&str> = desired.towns.iter().flat_map(crate::namespaces::Town::root_names).collect();
-        pins::remove_veths_except(&self.config.pins, &roots)?;
+        self.inspectors.retain(desired);
         let legs = || desired.towns.iter().flat_map(|town| &town.legs);
+        pins::remove_veths_except(&self.config.pins, &legs().map(|leg| leg.root.as_str()).collect())?;
         let root_indexes = legs().filter_map(|leg| links.get(&leg.root)).map(|link| link.ifindex).collect();
         retain_trunks(&mut self.maps.trunks, &root_indexes)?;
         let numbers: BTreeSet<u32> = legs().map(|leg| u32::from(leg.number)).collect();
@@ -291,7 +300,13 @@ impl Gateway {
                 )),
             }
         }
+        warnings.extend(self.inspectors.warnings(&links));
         Ok(warnings)
+    }
+
+    /// By municipality: whether its inspector's own connections are let out.
+    pub fn inspectors(&self) -> BTreeMap<String, InspectorWay> {
+        self.inspectors.ways()
     }
 
     /// All counters, for municipalities and sets up to these numbers.
@@ -313,6 +328,12 @@ impl Gateway {
     pub fn take_events(&mut self) -> Option<Events> {
         self.events.take()
     }
+}
+
+/// What the program should know of an interface. No link carries IP datagrams of more than 65,535 bytes.
+fn entry_of(link: &Link, number: u8, role: u8) -> Port {
+    let mtu = link.mtu.try_into().unwrap_or(u16::MAX);
+    Port { number, role, mac: link.mac(), mtu, municipality: 0, ifindex: link.ifindex }
 }
 
 fn retain_trunks(trunks: &mut HashMap<MapData, u32, Value<Trunk>>, wanted: &BTreeSet<u32>) -> Result<(), Error> {

@@ -4,7 +4,7 @@
 //! ```text
 //!  root side                        namespace `bangasa-sendai`
 //!  bgs12 ◄───── veth ─────► lan0.101   MAC of port lan0, the attachment's addresses, routes to the prefixes
-//!  bgi3  ◄───── veth ─────► inspect0   inspected flows; nft TPROXY to port 9043
+//!  bgi3  ◄───── veth ─────► inspect0   in: inspected flows, to port 9043; out: the inspector's own connections
 //!                           uplink0    default routes, so that errors are generated; swallows what is sent
 //! ```
 //! Desired state is pure ([`desired`]); this file makes the machine equal to it and touches nothing that already is.
@@ -12,6 +12,7 @@
 
 pub mod desired;
 mod host;
+mod inspection;
 mod ip;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,18 +20,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::{Ipv4Net, Ipv6Net};
 use serde::Deserialize;
 
-use crate::command::{feed, run};
+use crate::command::run;
 use crate::error::Error;
 use crate::links;
 
 pub use desired::{Desired, Leg, Town, desired};
-
-/// Where the inspector listens, in every namespace.
-pub const INSPECTOR_PORT: u16 = 9_043;
-/// Marks packets for the inspector, and names the routing table that makes their addresses local.
-const MARK: u32 = 0x6267;
-/// Routing table of marked packets.
-const TABLE: u32 = 100;
+pub use inspection::INSPECTOR_PORT;
 
 /// Names of the namespaces that exist with this prefix.
 pub fn existing(prefix: &str) -> Result<BTreeSet<String>, Error> {
@@ -54,11 +49,15 @@ pub fn add(desired: &Desired) -> Result<(), Error> {
     host::route_inside(desired)
 }
 
-/// Opens the ways into the namespaces, once the programs on their root sides are attached: until then what leaves a
-/// namespace would meet the host's own stack.
-pub fn open(desired: &Desired) -> Result<(), Error> {
-    let roots = desired.towns.iter().flat_map(Town::root_names);
-    ip::batch(None, roots.map(|name| format!("link set {name} up")))
+/// Opens the ways into and out of the namespaces, once the programs on their root sides are attached: until then what
+/// leaves a namespace would meet the host's own stack. `closed` are municipalities whose inspector is kept in.
+pub fn open(desired: &Desired, closed: impl Fn(&Town) -> bool) -> Result<(), Error> {
+    let orders = desired.towns.iter().flat_map(|town| {
+        let inspectors = if closed(town) { "down" } else { "up" };
+        let legs = town.legs.iter().map(|leg| format!("link set {} up", leg.root));
+        legs.chain([format!("link set {} {inspectors}", town.inspect_root)])
+    });
+    ip::batch(None, orders)
 }
 
 /// Removes namespaces and veths that are no longer wanted, of ours only.
@@ -154,7 +153,8 @@ fn settle(town: &Town) -> Result<(), Error> {
     arguments.extend(settings.iter().map(String::as_str));
     run("ip", &arguments)?;
 
-    let mut orders = vec!["link set lo up".to_owned(), "link set uplink0 up".into(), "link set inspect0 up".into()];
+    let mut orders = vec!["link set lo up".to_owned(), "link set uplink0 up".into()];
+    orders.extend(inspection::prepare());
     for leg in &town.legs {
         orders.push(format!("link set {} up", leg.inner));
         let keep: BTreeSet<String> = leg.addresses.iter().map(ToString::to_string).collect();
@@ -176,18 +176,7 @@ fn settle(town: &Town) -> Result<(), Error> {
         wanted.push((everywhere, "dev uplink0".to_owned()));
     }
     ip::set_routes(Some(namespace), &[], &wanted)?;
-    for family in ["-4", "-6"] {
-        let table = TABLE.to_string();
-        let local = ["-n", namespace, "route", "replace", "local", "default", "dev", "lo", "table", &table];
-        run("ip", &[&[family], local.as_slice()].concat())?;
-        let rules = run("ip", &[family, "-n", namespace, "rule", "show"])?;
-        if !rules.contains(&format!("fwmark {MARK:#x} lookup {TABLE}")) {
-            let mark = MARK.to_string();
-            run("ip", &[family, "-n", namespace, "rule", "add", "fwmark", &mark, "lookup", &table])?;
-        }
-    }
-    feed("ip", &["netns", "exec", namespace, "nft", "-f", "-"], &ruleset())?;
-    Ok(())
+    inspection::settle(town)
 }
 
 /// Kernel settings of a namespace, for `sysctl -w`. Slashes, because interface names contain dots.
@@ -199,6 +188,8 @@ fn settings(town: &Town) -> Vec<String> {
         "net/ipv4/conf/all/rp_filter=0".into(),
         // Errors come from the address that the sender knows as its gateway.
         "net/ipv4/icmp_errors_use_inbound_ifaddr=1".into(),
+        // One address speaks for all whose connections are inspected.
+        "net/ipv4/ip_local_port_range=10240 65535".into(),
     ];
     for interface in town.legs.iter().map(|leg| leg.inner.as_str()).chain(["inspect0", "uplink0"]) {
         settings.extend([
@@ -211,19 +202,4 @@ fn settings(town: &Town) -> Vec<String> {
         ]);
     }
     settings
-}
-
-/// Hands what arrives on `inspect0` to the inspector, addresses untouched. Without an inspector it ends there. TPROXY
-/// brings reassembly with it, for the whole namespace; what arrives elsewhere is untracked before, and so spared: of a
-/// datagram only the fragments that are too big come here, and their sender must be told of each.
-fn ruleset() -> String {
-    format!(
-        "table inet bangasa\ndelete table inet bangasa\ntable inet bangasa {{\n\
-         chain whole {{\n  type filter hook prerouting priority -450; policy accept;\n\
-         iifname != \"inspect0\" notrack\n}}\n\
-         chain inspect {{\n  type filter hook prerouting priority mangle; policy accept;\n\
-         iifname \"inspect0\" meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:{INSPECTOR_PORT} meta mark set {MARK} accept\n\
-         iifname \"inspect0\" meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:{INSPECTOR_PORT} meta mark set {MARK} accept\n\
-         iifname \"inspect0\" drop\n}}\n}}\n"
-    )
 }

@@ -41,7 +41,7 @@ fn compiled(default: &str) -> CompiledPolicy {
 
 fn entry(policy: &CompiledPolicy, port: &str) -> Entry {
     let role = if port == "wan0" { ROLE_UPLINK } else { ROLE_ACCESS };
-    Entry { port: policy.numbering.ports[port], role }
+    Entry { port: policy.numbering.ports[port], role, municipality: 0 }
 }
 
 /// UDP from a client in VLAN 101.

@@ -114,6 +114,19 @@ forward, rule, rule `web` (municipalities/sendai.toml:20), municipality sendai";
 }
 
 #[test]
+fn an_inspectors_own_connection_is_told_as_such() {
+    let explanation = explained("inspector:sendai", "tcp 10.4.0.1:40000 > 192.0.2.4:445");
+    let text = explanation.to_string();
+    assert!(text.contains("municipality  inspector of sendai\n"), "{text}");
+    assert!(text.contains("spoofing      source 10.4.0.1, the gateway's addresses at sendai\n"), "{text}");
+    assert!(text.contains("rules         inspector of sendai: no rule is asked\n"), "{text}");
+    assert!(text.ends_with("forward, inspector, municipality sendai"), "{text}");
+    let spoofed = explained("lan0.101", "tcp 10.4.0.1:40000 > 192.0.2.4:443");
+    assert_eq!(spoofed.reason, "spoofed_source");
+    assert!(spoofed.to_string().contains("source 10.4.0.1, the gateway's own address at sendai"), "{spoofed}");
+}
+
+#[test]
 fn a_blocked_packet_ends_at_the_block_sets() {
     let explanation = explained("lan0.101", "tcp 10.4.20.7:51000 > 198.51.100.4:443");
     assert_eq!((explanation.verdict, explanation.reason), ("drop", "blocked"));
@@ -153,9 +166,15 @@ fn every_form_of_packet_reaches_the_right_stage() {
 #[test]
 fn an_unknown_port_is_told_the_ports() {
     let error = explain(&policy(), "eth9.101", "47 10.4.7.7 > 192.0.2.4", None).expect_err("no such port").to_string();
-    assert_eq!(error, "the policy has no port `eth9.101`; its ports are `lan0.101`, `wan0`");
+    assert_eq!(
+        error,
+        "the policy has no port `eth9.101`; its ports are `lan0.101`, `wan0`; an inspector sends at `inspector:` and its municipality's id"
+    );
     let error = explain(&policy(), "lan0.5000", "47 10.4.7.7 > 192.0.2.4", None).expect_err("no such VLAN").to_string();
     assert!(error.contains("`lan0.5000` is not a port"), "{error}");
+    let error =
+        explain(&policy(), "inspector:natori", "47 10.4.7.7 > 192.0.2.4", None).expect_err("nobody's").to_string();
+    assert!(error.contains("no port `inspector:natori`"), "{error}");
 }
 
 #[test]

@@ -43,6 +43,7 @@ pub(crate) fn create(
         last_seen_s: x.now_s,
         generation: x.generation,
         origin: x.direction,
+        is_inspectors: x.sender.is_inspector(),
         verdict,
         rule: rule.clone(),
         progress,

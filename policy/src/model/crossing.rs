@@ -6,7 +6,7 @@ use std::sync::Arc;
 use abi::{Direction, Reason, Verdict};
 
 use super::Effects;
-use super::prefecture::{Municipality, Prefecture, Rule};
+use super::prefecture::{Municipality, Prefecture, Rule, Sender};
 use super::trace::{Stage, Trace};
 
 /// A packet on its way.
@@ -14,6 +14,7 @@ pub(crate) struct Crossing<'a> {
     pub(crate) prefecture: &'a Prefecture,
     pub(crate) generation: u32,
     pub(crate) port: &'a str,
+    pub(crate) sender: Sender<'a>,
     pub(crate) direction: Direction,
     pub(crate) now_s: u32,
     pub(crate) trace: &'a mut Trace,

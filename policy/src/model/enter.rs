@@ -1,5 +1,13 @@
 //! Port names on the command line: `lan0`, `lan0.101` and `lan0.200.101` name a port and the VLAN tags that a captured
-//! frame would carry there.
+//! frame would carry there; `inspector:sendai` is where a municipality's inspector sends.
+
+/// Before a municipality's id, the name of where its inspector sends. No interface is called so.
+pub const INSPECTOR: &str = "inspector:";
+
+/// The id of the municipality whose inspector sends there, if any does.
+pub fn inspector(port: &str) -> Option<&str> {
+    port.strip_prefix(INSPECTOR)
+}
 
 /// The port's own name, and the frame with the tags pushed that the name stands for: the outer of two is an 802.1ad
 /// tag, a single one 802.1Q. Tags that the frame has already stay inside them.
@@ -58,6 +66,8 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_vlan() {
+        assert_eq!(inspector("inspector:sendai"), Some("sendai"));
+        assert_eq!(inspector("lan0"), None);
         for name in ["", ".5", "lan0.", "lan0.0", "lan0.4095", "lan0.x", "lan0.1.2.3"] {
             assert_eq!(enter(name, &[]), Err(BadPortName(name.into())), "{name}");
         }

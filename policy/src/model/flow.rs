@@ -34,6 +34,7 @@ fn whole(x: &mut Crossing, municipality: &Municipality, packet: &Packet, flows: 
     let Some((own, found)) = flows.find(&key, x.direction, x.now_s) else {
         return beginning(x, packet, key);
     };
+    of_sender(x, &own, found)?;
     behind_translation(x, municipality, packet, &own, found)?;
     match fit(found, x.direction, packet) {
         Opinion::Fits => {}
@@ -100,6 +101,7 @@ fn fragment(
             format!("later fragment, {} > {}", packet.source, packet.destination)
         });
     };
+    of_sender(x, &own, found)?;
     behind_translation(x, municipality, packet, &own, found)?;
     judge_again(x, municipality, &own, flows)?;
     goes_on(x, &own, flows, Reason::Fragment, Refresh::LastSeen)
@@ -127,10 +129,21 @@ fn related(
     let Some((own, found)) = flows.find(&key, x.direction, x.now_s) else {
         return refuse(x, || format!("{}, quoted by an ICMP error: no such flow", describe(&key)));
     };
+    of_sender(x, &own, found)?;
     behind_translation(x, municipality, packet, &own, found)?;
     judge_again(x, municipality, &own, flows)?;
     flows.record(packet, x.direction, &own, x.now_s);
     goes_on(x, &own, flows, Reason::Related, Refresh::Nothing)
+}
+
+/// Egress packets go on flows of their own kind: an inspector's on its own, a client's on the others. Addresses that
+/// change hands with a policy may make keys of both the same.
+fn of_sender(x: &mut Crossing, own: &Key, flow: &Flow) -> ControlFlow<Exit> {
+    if x.direction == Direction::Ingress || flow.is_inspectors == x.sender.is_inspector() {
+        return ControlFlow::Continue(());
+    }
+    let whose = if flow.is_inspectors { "the inspector's" } else { "not the inspector's" };
+    refuse(x, || format!("{}, which is {whose}", describe(own)))
 }
 
 fn behind_translation(
@@ -147,7 +160,8 @@ fn behind_translation(
     }
 }
 
-/// A flow that another generation judged must pass this generation's rules, by its own key and origin.
+/// A flow that another generation judged must pass this generation's rules, by its own key and origin; an inspector's
+/// lives on for as long as the gateway has its address.
 fn judge_again(x: &mut Crossing, municipality: &Municipality, own: &Key, flows: &mut Flows) -> ControlFlow<Exit> {
     let Some(flow) = flows.get(own) else {
         return ControlFlow::Break(Exit::drop(Reason::Internal));
@@ -155,8 +169,11 @@ fn judge_again(x: &mut Crossing, municipality: &Municipality, own: &Key, flows: 
     if flow.generation == x.generation {
         return ControlFlow::Continue(());
     }
-    let call = Call::of_flow(own, flow.origin);
-    let Decision { verdict, reason, rule } = rules::decide(x, municipality, &call);
+    let Decision { verdict, reason, rule } = match flow.is_inspectors {
+        true if municipality.gateway.contains(own.inside) => rules::of_inspector(),
+        true => Decision { verdict: Verdict::Drop, reason: Reason::BadState, rule: None },
+        false => rules::decide(x, municipality, &Call::of_flow(own, flow.origin)),
+    };
     match (verdict, flow.verdict) {
         (Verdict::Drop, _) => {
             flows.free(own);

@@ -32,6 +32,8 @@ pub(crate) struct Flow {
     pub(crate) last_seen_s: u32,
     pub(crate) generation: u32,
     pub(crate) origin: Direction,
+    /// The municipality's inspector began it.
+    pub(crate) is_inspectors: bool,
     pub(crate) verdict: Verdict,
     pub(crate) rule: Option<Arc<Rule>>,
     pub(crate) progress: Progress,

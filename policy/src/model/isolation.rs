@@ -39,7 +39,10 @@ fn judge(x: &mut Crossing, municipality: &Municipality, packet: &Packet, inside:
     let (is_isolated, what) = match &municipality.isolation {
         Isolation::None => (false, ""),
         Isolation::All => (true, "the whole municipality"),
-        Isolation::Parts(parts) => (parts.contains(inside), "its section or terminal"),
+        // The gateway's own address may stand on a section's segment: the section is meant, not the inspector.
+        Isolation::Parts(parts) => {
+            (parts.contains(inside) && !municipality.gateway.contains(inside), "its section or terminal")
+        }
     };
     if !is_isolated || x.prefecture.essential.contains(outside) {
         return ControlFlow::Continue(());

@@ -1,24 +1,29 @@
-//! Stage "municipality": whose packet it is. From a municipality: where it entered, never its source address. From the
-//! uplink: whose address it is for.
+//! Stage "municipality": whose packet it is. From a municipality, or its inspector: where it entered, never its source
+//! address. From the uplink: whose address it is for.
 
 use std::ops::ControlFlow;
 
-use abi::{Direction, Reason, Verdict};
+use abi::{Reason, Verdict};
 
 use super::addresses::Owner;
 use super::crossing::{Crossing, Exit};
-use super::packet::Packet;
-use super::prefecture::Municipality;
+use super::packet::{Packet, Transport};
+use super::prefecture::{Municipality, Sender};
 use super::trace::Stage;
 
 /// The municipality of a packet that is not an IP packet to be routed: on an access port that of its attachment,
-/// none on the untagged uplink. Ends the way of the packet: the gateway's own stack takes it.
+/// none on the untagged uplink. Ends the way of the packet: the gateway's own stack takes it. An inspector has no
+/// neighbours.
 pub(crate) fn local<T>(x: &mut Crossing, vlans: &[u16], reason: Reason) -> ControlFlow<Exit, T> {
-    match x.direction {
-        Direction::Egress => {
+    match x.sender {
+        Sender::Client => {
             attached(x, vlans)?;
         }
-        Direction::Ingress => untagged(x, vlans)?,
+        Sender::Internet => untagged(x, vlans)?,
+        Sender::Inspector(_) => {
+            untagged(x, vlans)?;
+            return not_an_inspectors(x);
+        }
     }
     x.stop(Stage::Municipality, Exit::new(Verdict::Local, reason), || "neighbours on the segment".into())
 }
@@ -29,13 +34,32 @@ pub(crate) fn municipality<'a>(
     vlans: &[u16],
     packet: &Packet,
 ) -> ControlFlow<Exit, &'a Municipality> {
-    match x.direction {
-        Direction::Egress => attached(x, vlans),
-        Direction::Ingress => {
+    match x.sender {
+        Sender::Client => attached(x, vlans),
+        Sender::Internet => {
             untagged(x, vlans)?;
             owner(x, packet)
         }
+        Sender::Inspector(municipality) => {
+            untagged(x, vlans)?;
+            let speaks = match &packet.transport {
+                Transport::Tcp(..) | Transport::Udp(_) | Transport::IcmpError(_) => true,
+                Transport::LaterFragment => matches!(packet.protocol, 6 | 17),
+                Transport::Echo { .. } | Transport::Other => false,
+            };
+            if !speaks {
+                return not_an_inspectors(x);
+            }
+            let what = || (format!("inspector of {}", municipality.id), municipality.name.clone());
+            x.pass(Stage::Municipality, what);
+            ControlFlow::Continue(municipality)
+        }
     }
+}
+
+/// An inspector speaks TCP and UDP, and its kernel answers with errors.
+fn not_an_inspectors<T>(x: &mut Crossing) -> ControlFlow<Exit, T> {
+    x.stop(Stage::Municipality, Exit::drop(Reason::Unsupported), || "neither TCP nor UDP from an inspector".into())
 }
 
 fn attached<'a>(x: &mut Crossing<'a>, vlans: &[u16]) -> ControlFlow<Exit, &'a Municipality> {

@@ -8,13 +8,14 @@ use abi::Direction;
 use ipnet::IpNet;
 
 use super::addresses::{AddressSet, Owners};
+use super::enter::inspector;
 use crate::checked::{self, Action, Policy, Service};
 use crate::source::Location;
 
 /// A whole policy, prepared.
 #[derive(Debug)]
 pub(crate) struct Prefecture {
-    ports: HashMap<String, Direction>,
+    ports: HashMap<String, Sender<'static>>,
     /// Port and VLANs → municipality.
     attachments: HashMap<(String, Vec<u16>), usize>,
     /// Port and outer VLAN under which two tags are expected.
@@ -30,6 +31,32 @@ pub(crate) struct Prefecture {
     pub(crate) baseline: Vec<Arc<Rule>>,
 }
 
+/// Who sends what enters somewhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sender<'a> {
+    /// At a trunk: the clients of whoever is attached.
+    Client,
+    /// At an uplink.
+    Internet,
+    /// The inspector of this municipality, for itself.
+    Inspector(&'a Municipality),
+}
+
+impl Sender<'_> {
+    /// Which way it crosses the gateway.
+    pub(crate) fn direction(self) -> Direction {
+        match self {
+            Self::Client | Self::Inspector(_) => Direction::Egress,
+            Self::Internet => Direction::Ingress,
+        }
+    }
+
+    /// Whether it is an inspector.
+    pub(crate) fn is_inspector(self) -> bool {
+        matches!(self, Self::Inspector(_))
+    }
+}
+
 /// One municipality, prepared.
 #[derive(Debug)]
 pub(crate) struct Municipality {
@@ -37,7 +64,7 @@ pub(crate) struct Municipality {
     pub(crate) name: String,
     /// Prefixes and published addresses: who may send from here.
     pub(crate) members: AddressSet,
-    /// The gateway's own addresses on its attachments.
+    /// The gateway's own addresses on its attachments: no client's, but the inspector's.
     pub(crate) gateway: AddressSet,
     /// Never translated.
     pub(crate) published: AddressSet,
@@ -111,8 +138,8 @@ impl Rule {
 impl Prefecture {
     /// Prepares a checked policy.
     pub(crate) fn new(policy: &Policy) -> Self {
-        let uplinks = policy.uplinks.iter().map(|port| (port.clone(), Direction::Ingress));
-        let accesses = policy.accesses.iter().map(|port| (port.clone(), Direction::Egress));
+        let uplinks = policy.uplinks.iter().map(|port| (port.clone(), Sender::Internet));
+        let accesses = policy.accesses.iter().map(|port| (port.clone(), Sender::Client));
         let mut known = Known::new();
         let mut prefecture = Self {
             ports: uplinks.chain(accesses).collect(),
@@ -142,9 +169,12 @@ impl Prefecture {
         prefecture
     }
 
-    /// Which way packets that enter a port cross the gateway.
-    pub(crate) fn direction(&self, port: &str) -> Option<Direction> {
-        self.ports.get(port).copied()
+    /// Who sends what enters a port.
+    pub(crate) fn sender(&self, port: &str) -> Option<Sender<'_>> {
+        match inspector(port) {
+            Some(municipality) => self.municipality(municipality).map(Sender::Inspector),
+            None => self.ports.get(port).copied(),
+        }
     }
 
     /// The municipality attached at exactly these VLANs.

@@ -1,21 +1,33 @@
-//! Stage "spoofing": may this source come from there. Also where an echo request to the gateway itself ends, since only
-//! a municipality's own senders may reach it.
+//! Stage "spoofing": may this source come from there. The gateway's own addresses are the inspector's alone. Also where an
+//! echo request to the gateway itself ends, since only a municipality's own senders may reach it.
 
 use std::ops::ControlFlow;
 
-use abi::{Direction, Reason, Verdict};
+use abi::{Reason, Verdict};
 
 use super::crossing::{Crossing, Exit};
 use super::packet::{EchoKind, Packet, Transport};
-use super::prefecture::Municipality;
+use super::prefecture::{Municipality, Sender};
 use super::trace::Stage;
 
 /// Drops what claims to come from elsewhere; hands echo requests to the gateway's address over.
 pub(crate) fn spoofing(x: &mut Crossing, municipality: &Municipality, packet: &Packet) -> ControlFlow<Exit> {
     let source = packet.source;
-    match x.direction {
-        Direction::Egress => {
+    match x.sender {
+        Sender::Inspector(_) => {
+            let looked_at = || format!("source {source}, the gateway's addresses at {}", municipality.id);
+            if !municipality.gateway.contains(source) {
+                return x.stop(Stage::Spoofing, Exit::drop(Reason::SpoofedSource), looked_at);
+            }
+            x.pass(Stage::Spoofing, || (looked_at(), "one of them".into()));
+        }
+        Sender::Client => {
             let looked_at = || format!("source {source}, prefixes of {}", municipality.id);
+            if municipality.gateway.contains(source) {
+                return x.stop(Stage::Spoofing, Exit::drop(Reason::SpoofedSource), || {
+                    format!("source {source}, the gateway's own address at {}", municipality.id)
+                });
+            }
             if !municipality.members.contains(source) {
                 return x.stop(Stage::Spoofing, Exit::drop(Reason::SpoofedSource), looked_at);
             }
@@ -25,7 +37,7 @@ pub(crate) fn spoofing(x: &mut Crossing, municipality: &Municipality, packet: &P
             }
             x.pass(Stage::Spoofing, || (looked_at(), "one of its own".into()));
         }
-        Direction::Ingress => {
+        Sender::Internet => {
             let looked_at = || format!("source {source}, addresses of all municipalities");
             if x.prefecture.ours.contains(source) {
                 return x.stop(Stage::Spoofing, Exit::drop(Reason::SpoofedSource), looked_at);

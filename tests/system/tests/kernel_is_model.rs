@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use abi::Verdict;
-use abi::ports::{ROLE_ACCESS, ROLE_UPLINK};
-use dataplane::engine::{Engine, EngineSize, Entry};
+use dataplane::engine::{Engine, EngineSize};
 use policy::{CompiledPolicy, Judgement, Model, Numbering, Source};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use system::entry::entry;
 use system::generate::packets::{Arrival, Traffic};
 use system::generate::policies;
 
@@ -76,7 +76,7 @@ fn run_shard(seed: u64, shard: u64, policies: u64, packets: u64) -> BTreeMap<Str
             };
             let arrival = traffic.next(&mut rng);
             let expected = model.judge(arrival.port, now_ns, &arrival.frame);
-            let entry = entry(&compiled, arrival.port);
+            let entry = entry(&compiled.numbering, arrival.port);
             let event = engine.judge(entry, now_ns, &arrival.frame).expect("the kernel judges");
             let found = compiled.describe(&event);
             if found != expected {
@@ -112,11 +112,6 @@ fn install(
     let traffic = Traffic::new(&policy);
     model.install(policy, generation as u32);
     (compiled, traffic)
-}
-
-fn entry(compiled: &CompiledPolicy, port: &str) -> Entry {
-    let number = compiled.numbering.ports[port];
-    Entry { port: number, role: if port == "wan0" { ROLE_UPLINK } else { ROLE_ACCESS } }
 }
 
 fn difference(

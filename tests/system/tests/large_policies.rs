@@ -4,11 +4,11 @@
 //! A failure prints the seed; `BANGASA_SEED=<seed>` runs it again. `BANGASA_TOWNS`, `BANGASA_RULES` (of each, in each
 //! direction) and `BANGASA_PACKETS` make it one policy of that size.
 
-use abi::ports::{ROLE_ACCESS, ROLE_UPLINK};
-use dataplane::engine::{Engine, EngineSize, Entry};
+use dataplane::engine::{Engine, EngineSize};
 use policy::{Judgement, Model, Numbering};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use system::entry::entry;
 use system::generate::packets::Traffic;
 use system::generate::policies;
 
@@ -51,8 +51,7 @@ fn agree(rng: &mut StdRng, towns: usize, rules: usize, packets: u64) -> usize {
         now_ns += rng.random_range(0..20_000_000);
         let arrival = traffic.next(rng);
         let expected = model.judge(arrival.port, now_ns, &arrival.frame);
-        let role = if arrival.port == "wan0" { ROLE_UPLINK } else { ROLE_ACCESS };
-        let entry = Entry { port: compiled.numbering.ports[arrival.port], role };
+        let entry = entry(&compiled.numbering, arrival.port);
         let event = engine.judge(entry, now_ns, &arrival.frame).expect("the kernel judges");
         let found = compiled.describe(&event);
         assert_eq!(found, expected, "packet {number} of {towns} x {rules}: {:#?}", arrival.packet);

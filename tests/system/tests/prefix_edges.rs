@@ -40,7 +40,7 @@ fn the_kernel_finds_every_edge_of_random_prefixes() {
     let mut model = Model::empty();
     model.install(policy, 1);
 
-    let entry = Entry { port: compiled.numbering.ports["wan0"], role: ROLE_UPLINK };
+    let entry = Entry { port: compiled.numbering.ports["wan0"], role: ROLE_UPLINK, municipality: 0 };
     let mut named: BTreeMap<Option<String>, u32> = BTreeMap::new();
     for address in edges(&prefixes) {
         let inside: IpAddr = match address {

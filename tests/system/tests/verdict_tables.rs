@@ -5,12 +5,13 @@
 use std::net::Ipv4Addr;
 
 use abi::event::Event;
-use abi::ports::{ROLE_ACCESS, ROLE_UPLINK};
+use abi::ports::ROLE_ACCESS;
 use abi::{Reason, Verdict};
 use dataplane::engine::{Engine, EngineSize, Entry};
 use policy::cases::{self, Case, Step};
 use policy::model::Effects;
 use policy::{CompiledPolicy, Numbering, Source};
+use system::entry::entry;
 use system::frame::{Packet, Payload};
 
 #[test]
@@ -46,8 +47,8 @@ fn run(case: &Case, engine: &mut Engine, generation: &mut u64) -> Vec<String> {
             Step::Packet(packet) => packet,
         };
         let entry = match &policy {
-            Some(policy) => entry(policy, &packet.port),
-            None => Entry { port: 0, role: ROLE_ACCESS },
+            Some(policy) => entry(&policy.numbering, &packet.port),
+            None => Entry { port: 0, role: ROLE_ACCESS, municipality: 0 },
         };
         let event = engine.judge(entry, packet.time_ns, &packet.frame).unwrap();
         let judgement = match &policy {
@@ -85,11 +86,6 @@ fn install(source: &Source, engine: &mut Engine, numbering: &mut Numbering, gene
     compiled
 }
 
-fn entry(policy: &CompiledPolicy, port: &str) -> Entry {
-    let number = policy.numbering.ports[port];
-    Entry { port: number, role: if port.starts_with("wan") { ROLE_UPLINK } else { ROLE_ACCESS } }
-}
-
 /// Two buckets to choose from: nobody is refused in a table that is less than two fifths full, and hardly anybody
 /// before it is three quarters full.
 #[test]
@@ -97,7 +93,7 @@ fn a_flow_table_fills_evenly() {
     let source = control::read_directory(concat!(env!("CARGO_MANIFEST_DIR"), "/../../policy/example")).unwrap();
     let mut engine = Engine::new(EngineSize { flow_buckets: 1 << 10, ..EngineSize::default() }).unwrap();
     let policy = install(&source, &mut engine, &mut Numbering::default(), 1);
-    let entry = entry(&policy, "lan0");
+    let entry = entry(&policy.numbering, "lan0");
     let mut refused_after = Vec::new();
     for host in 0..4_096 * 3 / 4 {
         let source = format!("2001:db8:102::2:{host:x}").parse().unwrap();
@@ -124,7 +120,7 @@ fn a_full_flow_table_is_a_counted_drop_and_recovers() {
     let source = control::read_directory(concat!(env!("CARGO_MANIFEST_DIR"), "/../../policy/example")).unwrap();
     let mut engine = Engine::new(EngineSize { flow_buckets: 2, ..EngineSize::default() }).unwrap();
     let policy = install(&source, &mut engine, &mut Numbering::default(), 1);
-    let entry = entry(&policy, "lan0");
+    let entry = entry(&policy.numbering, "lan0");
     let dns = |host: u8| {
         let source = format!("2001:db8:102::1:{host:x}").parse().unwrap();
         let destination = "2001:db8:ffff::53".parse().unwrap();

@@ -22,6 +22,7 @@ use crate::{engine, policy_directory};
         bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:443'\n  \
         bangasa explain --policy policy/ --port wan0 'tcp/syn+ack 198.51.100.4:443 > 203.0.113.16:51000'\n  \
         bangasa explain --policy policy/ --port lan0.101 'udp [2001:db8:4::7]:5353 > [2001:db8:ffff::53]:53'\n  \
+        bangasa explain --policy policy/ --port inspector:sendai 'tcp 10.4.0.1:40000 > 198.51.100.4:443'\n  \
         bangasa explain --policy policy/ --port lan0.101 'icmp 10.4.20.7 > 198.51.100.4' --json\n  \
         bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:443' --sni www.example.jp\n  \
         bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:22' --speaks server-first"
@@ -30,7 +31,7 @@ pub struct Arguments {
     /// Policy directory
     #[arg(long, value_name = "DIR")]
     policy: PathBuf,
-    /// Port of the policy that the packet enters, VLANs after dots
+    /// Port of the policy that the packet enters, VLANs after dots; or `inspector:` and a municipality's id
     #[arg(long, value_name = "PORT")]
     port: String,
     /// The packet

@@ -25,7 +25,7 @@ use summary::Summary;
         A truncated or corrupt capture is judged up to the damage; then the last whole packet is named, and the command ends \
         with 1.",
     after_help = "Ports are those of the policy: `lan0`, or with VLANs `lan0.101` and `lan0.200.101`, which are put on every \
-        packet; `wan0`.\n\nExamples:\n  \
+        packet; `wan0`; and `inspector:sendai` for what the inspector of a municipality sends itself.\n\nExamples:\n  \
         sudo bangasa replay --policy policy/ --port lan0 --pcap trunk.pcapng\n  \
         bangasa replay --policy policy/ --port lan0.101 --pcap office.pcap --engine model --json | jq 'select(.verdict == \"drop\")'"
 )]
@@ -33,7 +33,7 @@ pub struct Arguments {
     /// Policy directory
     #[arg(long, value_name = "DIR")]
     policy: PathBuf,
-    /// Port of the policy that the packets enter, VLANs after dots
+    /// Port of the policy that the packets enter, VLANs after dots; or `inspector:` and a municipality's id
     #[arg(long, value_name = "PORT")]
     port: String,
     /// pcap or pcapng file; `-` is standard input

@@ -6,6 +6,7 @@ use abi::ports::{ROLE_ACCESS, ROLE_UPLINK};
 use anyhow::{Context, anyhow};
 use dataplane::{Engine as TestRun, EngineSize, Entry, Error};
 use policy::compile::CompiledPolicy;
+use policy::model::INSPECTOR;
 use policy::{Judgement, Numbering, Policy};
 
 use super::{Engine, GENERATION, on_the_wire};
@@ -34,11 +35,14 @@ impl Kernel {
         engine.install(&compiled, GENERATION.into())?;
         let roles = [(&policy.uplinks, ROLE_UPLINK), (&policy.accesses, ROLE_ACCESS)];
         let entries = roles.into_iter().flat_map(|(names, role)| names.iter().map(move |name| (name, role)));
+        let inspectors = compiled.numbering.municipalities.iter();
+        let inspectors = inspectors.map(|(id, number)| (format!("{INSPECTOR}{id}"), Entry::inspector(*number)));
         let entries = entries
             .filter_map(|(name, role)| {
                 let port = *compiled.numbering.ports.get(name)?;
-                Some((name.clone(), Entry { port, role }))
+                Some((name.clone(), Entry { port, role, municipality: 0 }))
             })
+            .chain(inspectors)
             .collect();
         Ok(Self { engine, compiled, entries })
     }

@@ -1,7 +1,7 @@
 //! Files on the bpffs: what keeps programs, links and maps alive without a process.
 //!
 //! ```text
-//! maps/FLOWS …          programs/gateway …          links/gateway-wan0, guard-wan0, from_namespace-bgs12 …
+//! maps/FLOWS …          programs/gateway …          links/gateway-wan0, guard-wan0, gateway-bgi3 … from_namespace-bgs12 …
 //! ```
 
 use std::collections::BTreeSet;
@@ -159,7 +159,7 @@ pub fn link(pins: &Path, program: &str, interface: &str) -> PathBuf {
     pins.join(LINKS).join(format!("{program}-{interface}"))
 }
 
-/// Ports that have a link pinned, be it only the guard's: attaching may have ended there.
+/// Ports that have a link pinned, inspectors' among them, be it only the guard's: attaching may have ended there.
 pub fn ports(pins: &Path) -> Result<BTreeSet<String>, Error> {
     Ok(links_of(pins, "gateway")?.chain(links_of(pins, "guard")?).collect())
 }

@@ -21,18 +21,22 @@ pub struct Desired {
 }
 
 /// One municipality's namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Town {
+    /// Its id.
+    pub municipality: String,
     /// Its number.
     pub number: u16,
     /// Name of the namespace.
     pub namespace: String,
     /// One veth an attachment.
     pub legs: Vec<Leg>,
-    /// Root side of the veth for inspected flows.
+    /// Root side of the inspector's veth: inspected flows go in there, and its own connections come out.
     pub inspect_root: String,
     /// MAC address of the other side.
     pub inspect_mac: [u8; 6],
+    /// What the inspector's own connections come from: one of the gateway's addresses, for each family that it has any of.
+    pub sources: Vec<IpAddr>,
     /// MTU of all its veths: the largest of all ports, so that whatever a port received fits through. What a trunk
     /// carries stands in the routes.
     pub mtu: u32,
@@ -102,7 +106,7 @@ impl Town {
 }
 
 /// Changes whenever namespaces are set up differently for the same policy, so that an upgrade sets them up again.
-const LAYOUT: u32 = 4;
+const LAYOUT: u32 = 5;
 
 /// What is known of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,11 +127,13 @@ pub fn desired(policy: &Policy, numbering: &Numbering, ports: &BTreeMap<String, 
         let number = numbering.municipalities.get(&town.id).copied().unwrap_or(0);
         let [high, low] = number.to_be_bytes();
         Town {
+            municipality: town.id.clone(),
             number,
             namespace: format!("{prefix}{}", town.id),
             inspect_root: format!("bgi{number}"),
             // Locally administered; "bgs" and the number.
             inspect_mac: [0x02, b'b', b'g', b's', high, low],
+            sources: sources(town),
             mtu: largest_mtu,
             uplink_mtu,
             routes: routes(town, &legs),
@@ -169,6 +175,15 @@ fn leg(
         addresses: attachment.addresses.clone(),
         routers: attachment.routers.clone(),
     })
+}
+
+/// Answers must find back: to the municipality's own prefixes, or, where addresses are translated, to its pool.
+fn sources(town: &Municipality) -> Vec<IpAddr> {
+    let gateways = town.attachments.iter().flat_map(|attachment| &attachment.addresses).map(IpNet::addr);
+    let is_own = |address: &IpAddr| town.prefixes.iter().chain(&town.published).any(|prefix| prefix.contains(address));
+    let first = |is_of_family: fn(&IpAddr) -> bool| gateways.clone().filter(is_of_family).find(is_own);
+    let translated = gateways.clone().filter(IpAddr::is_ipv4).find(|_| !town.nat_pool.is_empty());
+    first(IpAddr::is_ipv4).or(translated).into_iter().chain(first(IpAddr::is_ipv6)).collect()
 }
 
 /// Segments first. A prefix that no segment contains goes to the first router of its family; without any router it lies
@@ -296,6 +311,13 @@ mod tests {
                 "2001:db8:4::/48 dev lan0.7 mtu 1400",
             ]
         );
+    }
+
+    #[test]
+    fn an_inspector_has_an_address_that_answers_come_back_to() {
+        let texts = |id: &str| town(id).sources.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(texts("sendai"), ["10.4.0.1", "2001:db8:4::1"]);
+        assert_eq!(texts("mori"), ["10.4.0.1"]);
     }
 
     #[test]

@@ -28,14 +28,15 @@ pub fn route_inside(desired: &Desired) -> Result<(), Error> {
     ip::set_routes(None, &["dev", INSIDE], &wanted)
 }
 
-/// Keeps a firewall of the host's own from reassembling, as tracking does, what is handed over at the ports: of a
+/// Keeps a firewall of the host's own from reassembling, as tracking does, what is handed over at the ports, be it those of
+/// inspectors: of a
 /// datagram only the fragments that are too big come that way, and nothing else that it would have to track.
 pub fn leave_untracked(desired: &Desired) -> Result<(), Error> {
     let ports: Vec<String> = desired.ports.iter().map(|port| format!("\"{port}\"")).collect();
     let ruleset = format!(
         "table inet {TABLE}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n\
          chain whole {{\n  type filter hook prerouting priority -450; policy accept;\n\
-         iifname {{ {} }} notrack\n}}\n}}\n",
+         iifname {{ {} }} notrack\n  iifname \"bgi*\" notrack\n}}\n}}\n",
         ports.join(", ")
     );
     feed("nft", &["-f", "-"], &ruleset)?;

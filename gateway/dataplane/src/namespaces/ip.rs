@@ -9,7 +9,7 @@ use crate::command::{feed, run};
 use crate::error::Error;
 
 /// Routes carry this protocol number, so that ours can be told from anybody's. No routing daemon uses it.
-const PROTOCOL: u32 = 66;
+pub const PROTOCOL: u32 = 66;
 
 /// Runs orders in a namespace, or in our own.
 pub fn batch(namespace: Option<&str>, orders: impl IntoIterator<Item = String>) -> Result<(), Error> {

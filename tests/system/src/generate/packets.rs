@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use policy::Policy;
+use policy::model::inspector;
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
@@ -13,7 +14,7 @@ use crate::frame::{Fragment, Packet, Payload, ethernet};
 /// A frame and where it enters.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    /// `lan0` or `wan0`.
+    /// `lan0`, `wan0` or one of [`INSPECTORS`].
     pub port: &'static str,
     /// VLAN tags of the frame, from the outside in (kept apart so that replies can use them).
     pub vlans: Vec<u16>,
@@ -23,6 +24,9 @@ pub struct Arrival {
     pub packet: Option<Packet>,
 }
 
+/// Where the inspectors of a policy's first municipalities send.
+const INSPECTORS: [&str; 6] =
+    ["inspector:town0", "inspector:town1", "inspector:town2", "inspector:town3", "inspector:town4", "inspector:town5"];
 const INSIDE: [&str; 14] = [
     "10.10.16.1",
     "10.10.16.7",
@@ -75,6 +79,8 @@ const PORTS: [u16; 12] = [0, 1, 53, 80, 81, 443, 444, 1023, 1024, 3479, 40_000, 
 pub struct Traffic {
     /// Where a municipality's packets enter, and addresses at the edges of its prefixes.
     towns: Vec<(Vec<u16>, Vec<IpAddr>)>,
+    /// Where inspectors send, with the gateway's addresses there and some that are not.
+    inspectors: Vec<(&'static str, Vec<IpAddr>)>,
     /// Packets that passed, newest last: what entered, and its translation if there was one.
     passed: Vec<(Arrival, Option<(IpAddr, u16)>)>,
 }
@@ -91,7 +97,12 @@ impl Traffic {
                 .collect();
             town.attachments.iter().map(move |attachment| (attachment.vlans.clone(), edges.clone()))
         });
-        Self { towns: towns.collect(), passed: Vec::new() }
+        let inspectors = policy.municipalities.iter().filter_map(|town| {
+            let port = INSPECTORS.into_iter().find(|port| inspector(port) == Some(&town.id))?;
+            let gateways = town.attachments.iter().flat_map(|attachment| &attachment.addresses);
+            Some((port, gateways.map(IpNet::addr).collect()))
+        });
+        Self { towns: towns.collect(), inspectors: inspectors.collect(), passed: Vec::new() }
     }
 
     /// Notes a packet that was forwarded, with the public side of its flow if it was translated.
@@ -108,6 +119,7 @@ impl Traffic {
     pub fn next(&self, rng: &mut impl Rng) -> Arrival {
         let mut arrival = match self.passed.choose(rng) {
             Some((before, public)) if rng.random_bool(0.6) => self.answer(rng, before, *public),
+            _ if rng.random_bool(0.12) => self.of_inspector(rng),
             _ => fresh(&self.towns, rng),
         };
         if rng.random_bool(0.04) {
@@ -121,6 +133,10 @@ impl Traffic {
         let Some(packet) = &before.packet else {
             return before.clone();
         };
+        if rng.random_bool(0.03) {
+            // The same packet from the other of a municipality's two senders.
+            return self.other_sender(rng, before, packet);
+        }
         if public.is_some() && before.port == "lan0" && rng.random_bool(0.06) {
             return build(before.port, before.vlans.clone(), contend(rng, packet));
         }
@@ -135,6 +151,43 @@ impl Traffic {
             next = error_about(rng, &next);
         }
         build(port, vlans, next)
+    }
+}
+
+impl Traffic {
+    /// A connection of an inspector's own, mostly from an address that it may use.
+    fn of_inspector(&self, rng: &mut impl Rng) -> Arrival {
+        let mut arrival = fresh(&self.towns, rng);
+        let Some((port, gateways)) = self.inspectors.choose(rng) else { return arrival };
+        arrival.port = port;
+        if rng.random_bool(0.9) {
+            arrival.vlans.clear();
+        }
+        let Some(mut packet) = arrival.packet.clone() else { return arrival };
+        if let Some(address) = gateways.choose(rng).filter(|_| rng.random_bool(0.9)) {
+            packet.source = *address;
+        }
+        if packet.source.is_ipv4() != packet.destination.is_ipv4() || packet.source == packet.destination {
+            packet.destination = outside(rng, packet.source.is_ipv4());
+        }
+        if packet.source.is_ipv4() {
+            packet.extensions.clear();
+        } else {
+            packet.options.clear();
+        }
+        if rng.random_bool(0.8) && !matches!(packet.payload, Payload::Tcp { .. } | Payload::Udp { .. }) {
+            packet.payload = Payload::Udp { ports: (pick_port(rng), 53), data: 16 };
+        }
+        build(port, arrival.vlans, packet)
+    }
+
+    fn other_sender(&self, rng: &mut impl Rng, before: &Arrival, packet: &Packet) -> Arrival {
+        let (port, vlans) = match (before.port, self.inspectors.choose(rng), self.towns.choose(rng)) {
+            ("lan0" | "wan0", Some((port, _)), _) => (*port, Vec::new()),
+            (_, _, Some((vlans, _))) => ("lan0", vlans.clone()),
+            _ => (before.port, before.vlans.clone()),
+        };
+        build(port, vlans, packet.clone())
     }
 }
 
@@ -186,7 +239,7 @@ fn reply(
     if let Some((address, _)) = public {
         next.destination = address;
     }
-    if before.port == "lan0" {
+    if before.port != "wan0" {
         (next, "wan0", Vec::new())
     } else {
         let inner = rng.random_range(100..106);
@@ -331,7 +384,9 @@ fn edges(prefix: &IpNet, attachments: &[policy::checked::Attachment]) -> Vec<IpA
     let mut edges: Vec<IpAddr> = offsets.iter().filter_map(|offset| at(prefix, *offset)).collect();
     for address in attachments.iter().flat_map(|attachment| &attachment.addresses) {
         if address.addr().is_ipv4() == prefix.addr().is_ipv4() {
-            edges.extend([at(address, 6), at(address, 9), at(address, 0x14)].into_iter().flatten());
+            edges.extend(
+                [Some(address.addr()), at(address, 6), at(address, 9), at(address, 0x14)].into_iter().flatten(),
+            );
         }
     }
     edges
