@@ -221,9 +221,10 @@ impl Inspector {
         if let Some(child) = &mut self.child
             && let Ok(Some(status)) = child.try_wait()
         {
-            log(&format!("the inspector of `{id}` has ended: {status}"));
             self.child = None;
             self.pause();
+            self.trouble = None;
+            self.set_trouble(id, format!("the inspector has ended ({status}); it is started again"));
         }
     }
 

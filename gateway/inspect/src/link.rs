@@ -107,7 +107,8 @@ fn obey(line: &[u8], shared: &Arc<Shared>) -> anyhow::Result<Option<Report>> {
         Order::Setting(setting) => setting,
     };
     let generation = setting.generation;
-    Ok(Some(match Active::new(*setting, shared.setting.borrow().as_deref()) {
+    let before = shared.setting.borrow().clone();
+    Ok(Some(match Active::new(*setting, before.as_deref()) {
         Ok(active) => {
             let _ = shared.setting.send_replace(Some(Arc::new(active)));
             Report::Accepted { generation }

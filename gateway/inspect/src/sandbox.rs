@@ -103,6 +103,8 @@ fn filter() -> anyhow::Result<BpfProgram> {
     let families = [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX];
     let sockets = families.map(|family| when(0, SeccompCmpOp::Eq, family as u64));
     rules.insert(libc::SYS_socket, sockets.into_iter().collect::<Result<_, _>>()?);
+    // Within the process, for the runtime.
+    rules.insert(libc::SYS_socketpair, vec![when(0, SeccompCmpOp::Eq, libc::AF_UNIX as u64)?]);
     // Only to make descriptors non-blocking.
     rules.insert(libc::SYS_ioctl, vec![when(1, SeccompCmpOp::Eq, libc::FIONBIO)?]);
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
