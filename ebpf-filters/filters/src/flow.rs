@@ -156,7 +156,8 @@ fn bring_forward(packet: &mut Packet, flow: &mut Flow) -> Stage<bool> {
 /// A flow of an older generation: the rules of today decide whether it lives on.
 #[inline(always)]
 fn judge_again(packet: &mut Packet, flow: &mut Flow, index: u32) -> Stage {
-    let ruling = if flow.flags & flags::INSPECTOR != 0 { inspectors_again(packet, flow)? } else { rules::again(packet, flow) };
+    let ruling =
+        if flow.flags & flags::INSPECTOR != 0 { inspectors_again(packet, flow)? } else { rules::again(packet, flow) };
     let verdict = ruling.decision.verdict();
     if ruling.decision.is_drop() {
         packet.event.rule = ruling.rule;

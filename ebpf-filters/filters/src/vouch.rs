@@ -68,9 +68,8 @@ fn passes(flow: &Flow, half: u32) -> Stage<bool> {
     let seen_outside = tables::view(half, owner.views[0], outside)?.flags;
     let outside = tables::class(half, outside)?;
     let blocked = tables::class(half, inside)?.blocked | tables::class(half, public)?.blocked | outside.blocked;
-    let isolated = owner.flags & municipality::ISOLATED != 0
-        || view::is_isolated(seen_inside)
-        || view::is_isolated(seen_public);
+    let isolated =
+        owner.flags & municipality::ISOLATED != 0 || view::is_isolated(seen_inside) || view::is_isolated(seen_public);
     let may_send = if flow.flags & flags::INSPECTOR != 0 {
         seen_inside & view::GATEWAY != 0
     } else {
