@@ -14,7 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use certify::{CURRENT, DAY, KeyType, Moment, Municipal, Root, Summary, Texts};
+use certify::{BACKDATED, CURRENT, DAY, KeyType, Moment, Municipal, Root, Summary, Texts};
 
 use write::{create_folder, link, write_new};
 
@@ -162,9 +162,8 @@ impl CaDirectory {
         for pair in issues.windows(2) {
             let (old, successor) = (pair[0], pair[1]);
             let text = self.certificate(id, successor, KeyType::Ecdsa)?;
-            // It is dated back by a week, which counts towards the grace.
-            let replaced = Summary::of_pem(&text)?.validity.from;
-            if !old.is_current && replaced.plus((GRACE_DAYS + 7) * DAY) < now {
+            let replaced = Summary::of_pem(&text)?.validity.from.plus(BACKDATED);
+            if !old.is_current && replaced.plus(GRACE_DAYS * DAY) < now {
                 let folder = self.path.join(id).join(old.number.to_string());
                 fs::remove_dir_all(&folder).with_context(|| format!("cannot remove `{}`", folder.display()))?;
                 removed.push(old.number);
@@ -173,3 +172,6 @@ impl CaDirectory {
         Ok(removed)
     }
 }
+
+#[cfg(test)]
+mod tests;

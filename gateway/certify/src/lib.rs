@@ -34,6 +34,6 @@ pub use moment::{DAY, Moment, Validity};
 pub use municipal::{CURRENT, Municipal, Texts};
 pub use name::Name;
 pub use press::{MintError, Minted, Press};
-pub use root::Root;
+pub use root::{BACKDATED, Root};
 pub use shown::{MAX_NAMES, Shown, ShownKey, Unreadable};
 pub use summary::Summary;

@@ -153,15 +153,24 @@ fn validity(shown: &Shown, defect: Option<Defect>, half: &Half, now: Moment) -> 
             let from = from.max(now.plus(CLEARLY));
             Validity { from, until: until.max(from.plus(DAY)).min(from.plus(LONGEST)) }
         }
-        // Mirrored as it is: whether the client objects to its dates as well is for the client to say.
-        Some(defect) if defect.signer() != Signer::Municipality => {
-            let from = from.max(until.plus(-LONGEST));
-            Validity { from, until: until.max(from) }
+        // Whether the client objects to its dates as well is for the client to say.
+        Some(_) => shortened(shown.validity, now),
+        None => {
+            let validity = shortened(shown.validity, now);
+            Validity { until: validity.until.min(half.validity.until), ..validity }
         }
-        _ => {
-            let from = from.max(now.plus(-BACKDATED)).min(now);
-            Validity { from, until: until.min(from.plus(LONGEST)).min(half.validity.until) }
-        }
+    }
+}
+
+/// No longer than browsers bear, and on the same side of now, whatever was shown.
+fn shortened(Validity { from, until }: Validity, now: Moment) -> Validity {
+    if until < now {
+        Validity { from: from.max(until.plus(-LONGEST)).min(until), until }
+    } else if from > now {
+        Validity { from, until: until.min(from.plus(LONGEST)).max(from) }
+    } else {
+        let from = from.max(now.plus(-BACKDATED));
+        Validity { from, until: until.min(from.plus(LONGEST)) }
     }
 }
 

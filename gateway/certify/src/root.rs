@@ -14,8 +14,8 @@ use crate::summary;
 /// Twenty years: longer than any terminal is kept, because whoever replaces it visits every one of them.
 const LIFETIME: i64 = 20 * 365 * DAY;
 
-/// Clocks of clients may be a week late.
-pub(crate) const BACKDATED: i64 = 7 * DAY;
+/// Seconds by which certificates are dated back: clocks of clients may be a week late.
+pub const BACKDATED: i64 = 7 * DAY;
 
 /// The prefecture's authority. It signs municipalities' authorities and nothing else, and its key stays where `bangasa
 /// ca` runs.

@@ -29,7 +29,7 @@ pub enum TrustError {
 
 impl Trust {
     /// `roots` are PEM texts with any number of certificates: the platform's bundle and configured ones. `lists` are
-    /// revocation lists in DER or PEM.
+    /// revocation lists, each one in DER or any number in PEM.
     ///
     /// Roots that cannot be read are passed over, as bundles hold old ones; the number of those is the second result.
     pub fn new(roots: &[&str], lists: &[&[u8]]) -> Result<(Self, usize), TrustError> {
@@ -47,15 +47,41 @@ impl Trust {
             return Err(TrustError::NoRoots);
         }
         let mut revoked = Vec::new();
-        for (at, list) in lists.iter().enumerate() {
+        for (at, bytes) in lists.iter().enumerate() {
             let wrong = |because: String| TrustError::RevocationList { number: at + 1, because };
-            let der = match CertificateRevocationListDer::from_pem_slice(list) {
-                Ok(der) => der,
-                Err(_) => CertificateRevocationListDer::from(*list),
-            };
-            let list = OwnedCertRevocationList::from_der(&der).map_err(|error| wrong(error.to_string()))?;
-            revoked.push(CertRevocationList::Owned(list));
+            let mut all: Vec<_> = CertificateRevocationListDer::pem_slice_iter(bytes)
+                .collect::<Result<_, _>>()
+                .map_err(|error| wrong(error.to_string()))?;
+            if all.is_empty() {
+                all.push(CertificateRevocationListDer::from(*bytes));
+            }
+            for der in all {
+                let list = OwnedCertRevocationList::from_der(&der).map_err(|error| wrong(error.to_string()))?;
+                revoked.push(CertRevocationList::Owned(list));
+            }
         }
         Ok((Self { roots: store.roots, revoked }, bad + ignored))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use certify::{Moment, Root};
+
+    use super::*;
+
+    #[test]
+    fn bundles_may_hold_what_cannot_be_read_and_lists_may_not() {
+        let root = |name| Root::create(name, Moment(1_790_000_000)).unwrap().certificate_pem();
+        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let (trust, unread) = Trust::new(&[&format!("{}{broken}{}", root("a"), root("b")), &root("c")], &[]).unwrap();
+        assert_eq!((trust.roots.len(), unread), (3, 1));
+        for nothing in [&[][..], &[""], &["no PEM"], &[broken]] {
+            assert_eq!(Trust::new(nothing, &[]).err(), Some(TrustError::NoRoots));
+        }
+        for bad in [&b""[..], b"nonsense", b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"] {
+            let error = Trust::new(&[&root("a")], &[bad]).err();
+            assert!(matches!(error, Some(TrustError::RevocationList { number: 1, .. })), "{error:?}");
+        }
     }
 }
