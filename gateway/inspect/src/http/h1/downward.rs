@@ -41,6 +41,8 @@ struct Current {
     /// The head, while the body's start is awaited.
     held: Option<Box<Response>>,
     closes: bool,
+    /// What the client had got before it.
+    sent_before: u64,
 }
 
 impl<'r, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Downward<'r, R, W> {
@@ -174,10 +176,11 @@ impl<'r, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Downward<'r, R, W> {
         let framing = response.framing.clone();
         let closes = asking.is_last || !response.persists;
         let mut held = Some(response);
+        let sent_before = self.out.sent;
         if !sieve.is_gathering() {
             self.release(&mut held, closes);
         }
-        self.current = Some(Current { sieve, framing, held, closes });
+        self.current = Some(Current { sieve, framing, held, closes, sent_before });
         Ok(())
     }
 
@@ -243,7 +246,7 @@ impl<'r, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Downward<'r, R, W> {
 
     /// Whether the client has got some of the final response.
     fn has_begun(&self) -> bool {
-        self.current.as_ref().is_some_and(|current| current.held.is_none())
+        self.current.as_ref().is_some_and(|current| self.out.sent > current.sent_before)
     }
 
     fn release(&mut self, held: &mut Option<Box<Response>>, closes: bool) {
@@ -268,6 +271,7 @@ impl<'r, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Downward<'r, R, W> {
         if has_begun {
             return broken(End::Blocked);
         }
+        self.out.forget();
         self.out.push(answer.bytes);
         match self.drain().await {
             Ok(()) => whole(End::Blocked),
@@ -279,6 +283,7 @@ impl<'r, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Downward<'r, R, W> {
         if self.has_begun() {
             return broken(End::Malformed(refusal));
         }
+        self.out.forget();
         self.out.push(answer::malformed(refusal).bytes);
         match self.drain().await {
             Ok(()) => whole(End::Malformed(refusal)),
