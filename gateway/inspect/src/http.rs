@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::seam::{Inspector, Side};
 
+pub use h1::rehearsal::Rehearsal;
 pub use refusal::Refusal;
 
 /// What both sides speak.
