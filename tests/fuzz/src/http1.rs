@@ -1,6 +1,6 @@
 //! A stream of HTTP/1: the same however it is cut, and what is sent on is read again as the same.
 
-use inspect::http::Rehearsal;
+use inspect::http::{Refusal, Rehearsal};
 
 /// The target.
 pub fn run(bytes: &[u8]) {
@@ -11,30 +11,23 @@ pub fn run(bytes: &[u8]) {
     let whole = Rehearsal::requests(Some("a.example"), [stream]);
     assert_eq!(Rehearsal::requests(Some("a.example"), [first, second]), whole, "requests depend on where they are cut");
     for message in &whole.messages {
-        let head = head(message);
-        let again = Rehearsal::requests(None, [head]);
-        assert_eq!(again.refused.filter(|_| names_a_host(head)), None, "what was sent on is refused");
-        assert!(
-            again.messages.first().is_none_or(|again| again.starts_with(head)),
-            "what was sent on is read as another"
-        );
+        // Every request is sent on with a host: without a name to fall back on it is still one.
+        check(head(message), Rehearsal::requests(None, [head(message)]));
     }
 
     let whole = Rehearsal::responses([stream]);
     assert_eq!(Rehearsal::responses([first, second]), whole, "responses depend on where they are cut");
     for message in &whole.messages {
-        let head = head(message);
-        let again = Rehearsal::responses([head]);
-        assert!(
-            again.messages.first().is_some_and(|again| again.starts_with(head)),
-            "what was sent on is read as another"
-        );
+        check(head(message), Rehearsal::responses([head(message)]));
     }
 }
 
-/// Every request is sent on with a host, which its connection has named if it did not.
-fn names_a_host(head: &[u8]) -> bool {
-    head.windows(7).any(|seven| seven.eq_ignore_ascii_case(b"\r\nhost:"))
+fn check(head: &[u8], again: Rehearsal) {
+    // The one space that is sent after a colon may be the one byte too many, and the host the one field.
+    let refused = again.refused.filter(|refusal| *refusal != Refusal::LongFields);
+    assert_eq!(refused, None, "what was sent on is refused: {}", head.escape_ascii());
+    let is_same = again.messages.first().is_none_or(|again| again.starts_with(head));
+    assert!(is_same, "what was sent on is read as another: {}", head.escape_ascii());
 }
 
 fn head(message: &[u8]) -> &[u8] {

@@ -62,7 +62,7 @@ impl<'r, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Downward<'r, R, W> {
     async fn turn(&mut self) -> Result<(), Ended> {
         match self.turns.next() {
             Next::Turn(Turn::Asking(asking)) => self.respond(&asking).await,
-            Next::Turn(Turn::Answer(answer)) => self.answer(answer, End::Blocked).await,
+            Next::Turn(Turn::Answer(answer)) => self.answer(answer).await,
             Next::Stopped(stopped) => Err(ended_by(stopped)),
             // A response before its request is one that somebody wants another request to get.
             Next::Nothing if !self.input.bytes.is_empty() => Err(whole(End::Malformed(Refusal::Unasked))),
@@ -81,15 +81,11 @@ impl<'r, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Downward<'r, R, W> {
     }
 
     /// An answer of ours in its turn.
-    async fn answer(&mut self, answer: Answer, end: End) -> Result<(), Ended> {
+    async fn answer(&mut self, answer: Answer) -> Result<(), Ended> {
         self.out.push(answer.bytes);
         self.drain().await?;
         self.turns.pop();
-        match (answer.closes, self.turns.stopped()) {
-            (true, Some(Stopped::Refused(refusal))) => Err(whole(End::Refused(refusal))),
-            (true, _) => Err(whole(end)),
-            (false, _) => Ok(()),
-        }
+        answer.closes.map_or(Ok(()), |end| Err(whole(end)))
     }
 
     /// The whole response to one request.
@@ -119,7 +115,7 @@ impl<'r, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Downward<'r, R, W> {
             if let Some(answer) = self.turns.cut_of(asking.number) {
                 return match self.has_begun() {
                     true => Err(broken(self.turns.stopped().map_or(End::Blocked, |stopped| ended_by(stopped).end))),
-                    false => self.answer(answer, End::Blocked).await.map(|()| None),
+                    false => self.answer(answer).await.map(|()| None),
                 };
             }
             if let Some(Stopped::ClientFailed(kind)) = self.turns.stopped() {
