@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::seam::{Inspector, Side};
 
+pub use h1::rehearsal::Rehearsal;
 pub use refusal::Refusal;
 
 /// What both sides speak.
@@ -68,6 +69,11 @@ pub enum End {
     Failed(Side, io::ErrorKind),
 }
 
+/// What [`relay`] may take, a connection, before the first message and but for the streams themselves: an idle connection
+/// keeps that and no buffer, and there are tens of thousands of them.
+#[cfg(test)]
+const STATE_BYTES: usize = 4 << 10;
+
 /// Relays until one side ends it. The streams are closed in order where the last message was whole, and dropped where not,
 /// so that who reads a body to its connection's end can tell.
 pub async fn relay<C, U>(client: C, upstream: U, protocol: Protocol, inspector: Arc<dyn Inspector>) -> Outcome
@@ -75,8 +81,24 @@ where
     C: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     U: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    // Each in its own memory, or every connection would take that of the larger one.
     match protocol {
-        Protocol::H1 => h1::relay(client, upstream, inspector).await,
-        Protocol::H2 => h2::relay(client, upstream, inspector).await,
+        Protocol::H1 => Box::pin(h1::relay(client, upstream, inspector)).await,
+        Protocol::H2 => Box::pin(h2::relay(client, upstream, inspector)).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seam::Nobody;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        let nobody = || Arc::new(Nobody::default()) as Arc<dyn Inspector>;
+        let size = size_of_val(&h1::relay(tokio::io::empty(), tokio::io::empty(), nobody()));
+        assert!(size <= STATE_BYTES, "HTTP/1 takes {size} bytes");
+        let size = size_of_val(&h2::relay(tokio::io::empty(), tokio::io::empty(), nobody()));
+        assert!(size <= STATE_BYTES, "HTTP/2 takes {size} bytes");
     }
 }

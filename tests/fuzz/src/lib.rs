@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 pub mod client_hello;
 pub mod directory;
 pub mod frames;
+pub mod http1;
 pub mod quic_initial;
 pub mod upstream_certificate;
 

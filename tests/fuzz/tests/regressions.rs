@@ -36,6 +36,11 @@ fn certificates() {
 }
 
 #[test]
+fn streams_of_http1() {
+    replay("http1", fuzz::http1::run);
+}
+
+#[test]
 fn directories() {
     replay("policy", fuzz::directory::run);
     let example = fuzz::directory::join(&fuzz::example()).expect("the example can be read");

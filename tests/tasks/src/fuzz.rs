@@ -11,7 +11,7 @@ use crate::place::{self, FUZZ};
 use crate::run::{Failure, Outcome, output, step};
 use crate::setup;
 
-const TARGETS: [&str; 5] = ["client_hello", "packet", "policy", "quic_initial", "upstream_certificate"];
+const TARGETS: [&str; 6] = ["client_hello", "http1", "packet", "policy", "quic_initial", "upstream_certificate"];
 
 /// Seconds a target, unless `FUZZ_SECONDS` says otherwise.
 const SECONDS: &str = "20";

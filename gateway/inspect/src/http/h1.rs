@@ -12,6 +12,7 @@ mod input;
 mod lines;
 mod out;
 mod reader;
+pub(super) mod rehearsal;
 mod request;
 mod response;
 mod target;

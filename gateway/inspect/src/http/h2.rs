@@ -53,7 +53,8 @@ where
 {
     let (client, bytes) = Counted::new(client);
     let mut relay = Relay { requests: 0, blocked: 0, taken_back: 0, end: End::ClientClosed };
-    match relay.connect(client, upstream).await {
+    // Handshakes are large, and over when the connection is idle.
+    match Box::pin(relay.connect(client, upstream)).await {
         Ok(both) => relay.run(both, inspector).await,
         Err(end) => relay.end = end,
     }
@@ -91,7 +92,7 @@ enum Event {
 }
 
 impl Relay {
-    async fn connect<C, U>(&mut self, client: Counted<C>, upstream: U) -> Result<Both<C, U>, End>
+    async fn connect<C, U>(&mut self, client: Counted<C>, upstream: U) -> Result<Box<Both<C, U>>, End>
     where
         C: AsyncRead + AsyncWrite + Unpin,
         U: AsyncRead + AsyncWrite + Unpin,
@@ -120,10 +121,10 @@ impl Relay {
             .map_err(|error| end_of(Side::Request, &error))?;
         let streams = JoinSet::new();
         let upstream = Some(upstream);
-        Ok(Both { client, upstream, requests, streams, has_connect: false, is_leaving: false, closing: None })
+        Ok(Box::new(Both { client, upstream, requests, streams, has_connect: false, is_leaving: false, closing: None }))
     }
 
-    async fn run<C, U>(&mut self, mut both: Both<C, U>, inspector: Arc<dyn Inspector>)
+    async fn run<C, U>(&mut self, mut both: Box<Both<C, U>>, inspector: Arc<dyn Inspector>)
     where
         C: AsyncRead + AsyncWrite + Send + Unpin + 'static,
         U: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -166,13 +167,7 @@ impl Relay {
                 Event::Late => break,
             }
         }
-        let Both { upstream, requests, mut streams, .. } = both;
-        streams.shutdown().await;
-        drop(requests);
-        if let Some(upstream) = upstream {
-            // With nobody left to ask, it says goodbye and closes.
-            let _ = timeout(CLOSING, upstream).await;
-        }
+        Box::pin(both.end()).await;
     }
 }
 
@@ -211,6 +206,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin, U: AsyncRead + AsyncWrite + Unpin> Both<
         // An error here is GOAWAY: upstream ends its streams and takes no more.
         if !self.is_leaving && matches!(self.requests.poll_ready(cx), Poll::Ready(Err(_))) {
             self.leave();
+        }
+    }
+
+    /// The client is gone; upstream is told.
+    async fn end(self) {
+        let Self { upstream, requests, mut streams, .. } = self;
+        streams.shutdown().await;
+        drop(requests);
+        if let Some(upstream) = upstream {
+            // With nobody left to ask, it says goodbye and closes.
+            let _ = timeout(CLOSING, upstream).await;
         }
     }
 

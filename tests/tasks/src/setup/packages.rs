@@ -12,7 +12,7 @@ struct Package {
     does: &'static str,
 }
 
-const PACKAGES: [Package; 20] = [
+const PACKAGES: [Package; 21] = [
     Package { name: "rustc-web", does: "builds the eBPF programs" },
     Package { name: "cargo-web", does: "builds the eBPF programs" },
     Package { name: "rust-web-src", does: "core, built for the eBPF target" },
@@ -26,6 +26,7 @@ const PACKAGES: [Package; 20] = [
     Package { name: "tcpdump", does: "counts what arrives" },
     Package { name: "iputils-ping", does: "a client" },
     Package { name: "curl", does: "a client" },
+    Package { name: "nghttp2-client", does: "a client of many requests at once" },
     Package { name: "bind9-dnsutils", does: "a client" },
     Package { name: "iperf3", does: "a client and server" },
     Package { name: "nginx", does: "a server" },

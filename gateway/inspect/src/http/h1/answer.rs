@@ -1,6 +1,7 @@
 //! Answers of the gateway itself: refusals and blocks.
 
 use super::turns::{About, Answer};
+use crate::http::End;
 use crate::http::refusal::Refusal;
 use crate::seam::verdict::Why;
 use crate::seam::{Blocked, Inspector, Side, page};
@@ -9,13 +10,13 @@ use crate::seam::{Blocked, Inspector, Side, page};
 pub(crate) fn refused(refusal: Refusal) -> Answer {
     let (status, phrase) = refusal.status();
     let text = format!("The gateway refused this request: {refusal}.\n");
-    make(status, phrase, "text/plain; charset=utf-8", &text, true, true)
+    make(status, phrase, "text/plain; charset=utf-8", &text, true, Some(End::Refused(refusal)))
 }
 
 /// The answer instead of a response that is malformed.
 pub(crate) fn malformed(refusal: Refusal) -> Answer {
     let text = format!("The server's response was refused by the gateway: {refusal}.\n");
-    make(502, "Bad Gateway", "text/plain; charset=utf-8", &text, true, true)
+    make(502, "Bad Gateway", "text/plain; charset=utf-8", &text, true, Some(End::Malformed(refusal)))
 }
 
 /// The page instead of what was blocked; tells the inspector.
@@ -31,7 +32,14 @@ pub(crate) fn blocked(
     let id = format!("{}-{number}", connection.id);
     inspector.blocked(&Blocked { id: &id, side, host: &about.host, path: &about.path, why });
     let page = page::blocked(why, connection, &id, about.json);
-    make(why.status.number(), why.status.phrase(), page.content_type, &page.text, !shape.is_head, shape.closes)
+    make(
+        why.status.number(),
+        why.status.phrase(),
+        page.content_type,
+        &page.text,
+        !shape.is_head,
+        shape.closes.then_some(End::Blocked),
+    )
 }
 
 /// What a page must look like in its place.
@@ -43,9 +51,9 @@ pub(crate) struct Shape {
     pub(crate) closes: bool,
 }
 
-fn make(status: u16, phrase: &str, content_type: &str, text: &str, has_body: bool, closes: bool) -> Answer {
+fn make(status: u16, phrase: &str, content_type: &str, text: &str, has_body: bool, closes: Option<End>) -> Answer {
     let length = text.len();
-    let connection = if closes { "close" } else { "keep-alive" };
+    let connection = if closes.is_some() { "close" } else { "keep-alive" };
     let body = if has_body { text } else { "" };
     let bytes = format!(
         "HTTP/1.1 {status} {phrase}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\

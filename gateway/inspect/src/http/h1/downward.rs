@@ -41,6 +41,8 @@ struct Current {
     /// The head, while the body's start is awaited.
     held: Option<Box<Response>>,
     closes: bool,
+    /// What the client had got before it.
+    sent_before: u64,
 }
 
 impl<'r, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Downward<'r, R, W> {
@@ -60,7 +62,7 @@ impl<'r, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Downward<'r, R, W> {
     async fn turn(&mut self) -> Result<(), Ended> {
         match self.turns.next() {
             Next::Turn(Turn::Asking(asking)) => self.respond(&asking).await,
-            Next::Turn(Turn::Answer(answer)) => self.answer(answer, End::Blocked).await,
+            Next::Turn(Turn::Answer(answer)) => self.answer(answer).await,
             Next::Stopped(stopped) => Err(ended_by(stopped)),
             // A response before its request is one that somebody wants another request to get.
             Next::Nothing if !self.input.bytes.is_empty() => Err(whole(End::Malformed(Refusal::Unasked))),
@@ -79,15 +81,11 @@ impl<'r, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Downward<'r, R, W> {
     }
 
     /// An answer of ours in its turn.
-    async fn answer(&mut self, answer: Answer, end: End) -> Result<(), Ended> {
+    async fn answer(&mut self, answer: Answer) -> Result<(), Ended> {
         self.out.push(answer.bytes);
         self.drain().await?;
         self.turns.pop();
-        match (answer.closes, self.turns.stopped()) {
-            (true, Some(Stopped::Refused(refusal))) => Err(whole(End::Refused(refusal))),
-            (true, _) => Err(whole(end)),
-            (false, _) => Ok(()),
-        }
+        answer.closes.map_or(Ok(()), |end| Err(whole(end)))
     }
 
     /// The whole response to one request.
@@ -117,7 +115,7 @@ impl<'r, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Downward<'r, R, W> {
             if let Some(answer) = self.turns.cut_of(asking.number) {
                 return match self.has_begun() {
                     true => Err(broken(self.turns.stopped().map_or(End::Blocked, |stopped| ended_by(stopped).end))),
-                    false => self.answer(answer, End::Blocked).await.map(|()| None),
+                    false => self.answer(answer).await.map(|()| None),
                 };
             }
             if let Some(Stopped::ClientFailed(kind)) = self.turns.stopped() {
@@ -174,10 +172,11 @@ impl<'r, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Downward<'r, R, W> {
         let framing = response.framing.clone();
         let closes = asking.is_last || !response.persists;
         let mut held = Some(response);
+        let sent_before = self.out.sent;
         if !sieve.is_gathering() {
             self.release(&mut held, closes);
         }
-        self.current = Some(Current { sieve, framing, held, closes });
+        self.current = Some(Current { sieve, framing, held, closes, sent_before });
         Ok(())
     }
 
@@ -243,7 +242,7 @@ impl<'r, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Downward<'r, R, W> {
 
     /// Whether the client has got some of the final response.
     fn has_begun(&self) -> bool {
-        self.current.as_ref().is_some_and(|current| current.held.is_none())
+        self.current.as_ref().is_some_and(|current| self.out.sent > current.sent_before)
     }
 
     fn release(&mut self, held: &mut Option<Box<Response>>, closes: bool) {
@@ -268,6 +267,7 @@ impl<'r, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Downward<'r, R, W> {
         if has_begun {
             return broken(End::Blocked);
         }
+        self.out.forget();
         self.out.push(answer.bytes);
         match self.drain().await {
             Ok(()) => whole(End::Blocked),
@@ -279,6 +279,7 @@ impl<'r, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Downward<'r, R, W> {
         if self.has_begun() {
             return broken(End::Malformed(refusal));
         }
+        self.out.forget();
         self.out.push(answer::malformed(refusal).bytes);
         match self.drain().await {
             Ok(()) => whole(End::Malformed(refusal)),

@@ -66,6 +66,11 @@ impl<W: AsyncWrite + Unpin> Out<W> {
         }
     }
 
+    /// Nothing of what waits is written.
+    pub(crate) fn forget(&mut self) {
+        self.waiting.clear();
+    }
+
     /// Whether more should not be pushed.
     pub(crate) fn is_full(&self) -> bool {
         self.waiting.len() >= WAITING

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use super::response::Asked;
 use super::upward::Stopped;
+use crate::http::End;
 use crate::seam::exchange::Exchange;
 
 /// Requests that may wait for their responses. Browsers send one; the rest waits in the client's socket.
@@ -63,8 +64,8 @@ pub(crate) struct About {
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) bytes: Bytes,
-    /// Whether the connection ends with it.
-    pub(crate) closes: bool,
+    /// Why the connection ends with it, if it does.
+    pub(crate) closes: Option<End>,
 }
 
 /// What there is to do for the downward direction.

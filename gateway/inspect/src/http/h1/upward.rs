@@ -69,6 +69,8 @@ impl<'r, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Upward<'r, R, W> {
     pub(crate) async fn run(&mut self) -> Stopped {
         loop {
             if let Err(stopped) = self.step().await {
+                // What came before a refused or blocked request has yet to go; if it cannot, its response tells.
+                let _ = self.drain().await;
                 return stopped;
             }
         }

@@ -93,16 +93,22 @@ pub(super) async fn finish(
 
 /// Sends a part as the window allows.
 pub(super) async fn send(to: &mut SendStream<Bytes>, mut part: Bytes, is_last: bool) -> Result<(), Broken> {
+    if part.is_empty() && is_last {
+        return to.send_data(part, true).map_err(|error| Broken::To(reason(&error)));
+    }
     while !part.is_empty() {
         to.reserve_capacity(part.len());
-        // A reset wakes this too, as an error or as the end of the capacity.
-        let capacity = poll_fn(|cx| to.poll_capacity(cx)).await;
-        let room = match capacity {
-            Some(Ok(room)) => room.min(part.len()),
-            Some(Err(error)) => return Err(Broken::To(reason(&error))),
-            None => return Err(Broken::To(Reason::CANCEL)),
+        let room = match to.capacity() {
+            // A reset wakes this too, as an error or as the end of the capacity.
+            0 => match poll_fn(|cx| to.poll_capacity(cx)).await {
+                Some(Ok(room)) => room,
+                Some(Err(error)) => return Err(Broken::To(reason(&error))),
+                None => return Err(Broken::To(Reason::CANCEL)),
+            },
+            // What is there already wakes nobody.
+            room => room,
         };
-        let piece = part.split_to(room);
+        let piece = part.split_to(room.min(part.len()));
         let ends = is_last && part.is_empty();
         to.send_data(piece, ends).map_err(|error| Broken::To(reason(&error)))?;
     }

@@ -7,7 +7,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::cuts::{Told, requests};
+use super::super::rehearsal::Rehearsal;
+use super::cuts::requests;
 
 struct Row {
     path: String,
@@ -30,7 +31,7 @@ fn requests_that_others_collected() {
     assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
 }
 
-fn judge(row: &Row, told: &Told) -> Option<String> {
+fn judge(row: &Row, told: &Rehearsal) -> Option<String> {
     if !row.is_valid {
         return (told.refused.is_none()).then(|| "passes".to_owned());
     }

@@ -1,79 +1,15 @@
 //! Streams read the same whichever way they are cut.
 
-use bytes::BytesMut;
-
-use super::super::reader::{Event, Requests, Responses};
-use super::super::request::Version;
-use super::super::response::{Asked, AskedMethod};
+use super::super::rehearsal::Rehearsal;
 use crate::http::refusal::Refusal;
 
-/// What came of a stream: heads as they are sent on, bodies, trailers, and how it ended.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Told {
-    pub(super) messages: Vec<Vec<u8>>,
-    pub(super) refused: Option<Refusal>,
-    pub(super) is_between: bool,
-}
-
 /// Reads requests whose bytes come in these parts.
-pub(super) fn requests<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Told {
-    let mut reader = Requests::new(Some("sni.example".into()));
-    let mut input = BytesMut::new();
-    let mut told = Told::default();
-    for part in parts {
-        input.extend_from_slice(part);
-        loop {
-            match reader.next(&mut input) {
-                Ok(Some(Event::Head(request))) => match request.write() {
-                    Ok(head) => told.messages.push(head),
-                    Err(refusal) => {
-                        told.refused = Some(refusal);
-                        return told;
-                    }
-                },
-                Ok(Some(event)) => tell(&mut told, event),
-                Ok(None) => break,
-                Err(refusal) => {
-                    told.refused = Some(refusal);
-                    return told;
-                }
-            }
-        }
-    }
-    told.is_between = reader.is_between(&input);
-    told
+pub(super) fn requests<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Rehearsal {
+    Rehearsal::requests(Some("sni.example"), parts)
 }
 
-fn responses<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Told {
-    let asked = Asked { method: AskedMethod::Other, version: Version::Http11, offers_upgrade: false };
-    let mut reader = Responses::new();
-    let mut input = BytesMut::new();
-    let mut told = Told::default();
-    for part in parts {
-        input.extend_from_slice(part);
-        loop {
-            match reader.next(&mut input, &asked) {
-                Ok(Some(Event::Head(response))) => told.messages.push(response.write(false)),
-                Ok(Some(event)) => tell(&mut told, event),
-                Ok(None) => break,
-                Err(refusal) => {
-                    told.refused = Some(refusal);
-                    return told;
-                }
-            }
-        }
-    }
-    told.is_between = reader.close().is_ok();
-    told
-}
-
-fn tell<H>(told: &mut Told, event: Event<H>) {
-    let message = told.messages.last_mut().expect("a head came first");
-    match event {
-        Event::Head(_) => {}
-        Event::Part(part) => message.extend_from_slice(&part),
-        Event::End(trailers) => message.extend_from_slice(format!("|{trailers:?}|").as_bytes()),
-    }
+fn responses<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Rehearsal {
+    Rehearsal::responses(parts)
 }
 
 const REQUESTS: &[u8] = b"\r\nPOST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
