@@ -138,34 +138,47 @@ impl Internet {
         self.servers.iter_mut().for_each(Server::release);
     }
 
-    fn serve_web(&mut self) -> Result<()> {
-        let www = self.directory.join("www");
-        fs::create_dir_all(&www)?;
-        fs::write(www.join("index.html"), "番傘: this page came through the gateway\n")?;
-        fs::write(www.join("large"), noise(LARGE_BYTES))?;
-        let directory = self.directory.display();
-        let listens: String = WEB_PORTS.iter().map(|port| format!("listen {port}; listen [::]:{port};\n")).collect();
+    /// Starts nginx with TLS, HTTP/2 as well as HTTP/1.1; the same pages, the same log, and `/uploads/` for `PUT`.
+    pub fn serve_tls(&mut self) -> Result<()> {
         let identity = self.pki.issue(&[WEB_NAME, CLOSED_NAME])?;
         let (chain, key) = (identity.chain.display(), identity.key.display());
+        let server = format!(
+            "listen {TLS_PORT} ssl http2; listen [::]:{TLS_PORT} ssl http2;\n\
+             ssl_certificate {chain}; ssl_certificate_key {key};\n\
+             client_max_body_size 2g; location /uploads/ {{ dav_methods PUT; }}\n"
+        );
+        self.serve_pages("nginx-tls", &server, TLS_PORT)
+    }
+
+    fn serve_web(&mut self) -> Result<()> {
+        let www = self.directory.join("www");
+        fs::create_dir_all(www.join("uploads"))?;
+        fs::write(www.join("index.html"), "番傘: this page came through the gateway\n")?;
+        fs::write(www.join("large"), noise(LARGE_BYTES))?;
+        let listens: String = WEB_PORTS.iter().map(|port| format!("listen {port}; listen [::]:{port};\n")).collect();
+        self.serve_pages("nginx", &listens, WEB_PORTS[0])
+    }
+
+    /// An nginx of its own, which answers at `port`.
+    fn serve_pages(&mut self, name: &str, server: &str, port: u16) -> Result<()> {
+        let directory = self.directory.display();
         let configuration = format!(
-            "daemon off; user root; worker_processes 1; pid {directory}/nginx.pid; error_log {directory}/nginx.log;\n\
+            "daemon off; user root; worker_processes 1; pid {directory}/{name}.pid; error_log {directory}/{name}.log;\n\
              events {{ worker_connections 512; }}\n\
              http {{\n\
                log_format arrivals '$remote_addr $remote_port $server_addr $request';\n\
                access_log {directory}/access.log arrivals;\n\
                default_type text/plain;\n\
-               client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy;\n\
+               client_body_temp_path {directory}/{name}-body; proxy_temp_path {directory}/proxy;\n\
                fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;\n\
-               server {{ {listens} root {directory}/www;\n\
-                 listen {TLS_PORT} ssl http2; listen [::]:{TLS_PORT} ssl http2;\n\
-                 ssl_certificate {chain}; ssl_certificate_key {key}; }}\n\
+               server {{ {server} root {directory}/www; }}\n\
              }}\n"
         );
-        let file = self.directory.join("nginx.conf");
+        let file = self.directory.join(format!("{name}.conf"));
         fs::write(&file, configuration)?;
         let mut nginx = self.namespace.command("nginx");
-        nginx.arg("-e").arg(self.directory.join("nginx.log")).arg("-c").arg(&file);
-        self.start("nginx", nginx, WEB_PORTS[0])
+        nginx.arg("-e").arg(self.directory.join(format!("{name}.log"))).arg("-c").arg(&file);
+        self.start(name, nginx, port)
     }
 
     fn serve_names(&mut self) -> Result<()> {

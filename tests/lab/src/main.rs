@@ -85,6 +85,8 @@ fn up(policy: &Path) -> Result<ExitCode> {
     signals::remove_labs_on_end()?;
     let mut lab = Lab::build(policy)?;
     lab.internet_mut().serve()?;
+    lab.internet_mut().serve_tls()?;
+    lab.issue_authorities(&[tour::CITY])?;
     lab.start_daemon()?;
     keep(&mut lab)?;
     Ok(ExitCode::SUCCESS)

@@ -11,8 +11,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use ipnet::IpNet;
 use policy::Policy;
 
@@ -25,6 +26,7 @@ use crate::process;
 use crate::record::{self, Record};
 use crate::site::{self, Site};
 use crate::switch::Switch;
+use crate::wire;
 
 /// MTU of the trunk and of what hangs on it.
 pub const ACCESS_MTU: u32 = 1500;
@@ -147,6 +149,19 @@ impl Lab {
     /// Gives these municipalities' inspectors what they mint certificates with, before the daemon starts or later.
     pub fn issue_authorities(&self, municipalities: &[&str]) -> Result<()> {
         crate::authorities::issue(&Files::of(self.id()), &self.internet, municipalities)
+    }
+
+    /// Waits until a municipality's inspector serves by the policy in force.
+    pub fn wait_for_inspector(&self, municipality: &str) -> Result<()> {
+        let mut last = None;
+        let serves = wire::wait_until(Duration::from_secs(20), || {
+            let status = self.daemon()?.status()?;
+            let of_it = status.municipalities.iter().find(|row| row.municipality.as_deref() == Some(municipality));
+            last = of_it.and_then(|row| row.inspector.clone());
+            Ok(last.as_ref().is_some_and(|it| it.state == "serving" && it.generation == Some(status.generation)))
+        })?;
+        ensure!(serves, "the inspector of `{municipality}` does not serve: {last:?}; {}", self.daemon()?.last_words());
+        Ok(())
     }
 
     /// Starts the gateway's daemon, or starts it again after it was killed, and waits until it answers.

@@ -91,7 +91,7 @@ fn answer(mut stream: TcpStream, arrival: Arrival) -> Result<()> {
 }
 
 /// A listening socket that may stand for any address.
-pub fn transparent_listener(address: SocketAddr) -> Result<TcpListener> {
+fn transparent_listener(address: SocketAddr) -> Result<TcpListener> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let descriptor: OwnedFd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     setsockopt(&descriptor, sockopt::ReuseAddr, &true)?;

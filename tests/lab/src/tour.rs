@@ -6,6 +6,7 @@ mod change;
 mod download;
 mod fragments;
 mod inspected;
+mod inspector;
 mod kill;
 mod names;
 mod neighbours;
@@ -49,7 +50,7 @@ pub struct Step {
     pub run: fn(&mut Lab, &mut Report) -> Result<()>,
 }
 
-const STEPS: [Step; 15] = [
+const STEPS: [Step; 16] = [
     web::STEP,
     names::STEP,
     download::STEP,
@@ -63,6 +64,7 @@ const STEPS: [Step; 15] = [
     neighbours::STEP,
     told::STEP,
     inspected::STEP,
+    inspector::STEP,
     change::STEP,
     kill::STEP,
 ];
@@ -75,6 +77,8 @@ pub fn take(policy: &Path, only: &[String], json: bool, keep: bool) -> Result<Ex
     report::welcome(form);
     let mut lab = Lab::build(policy)?;
     lab.internet_mut().serve()?;
+    lab.internet_mut().serve_tls()?;
+    lab.issue_authorities(&[CITY])?;
     lab.start_daemon()?;
     report::built(form, &lab, began.elapsed());
     let mut held = 0;

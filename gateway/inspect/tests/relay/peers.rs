@@ -167,6 +167,31 @@ async fn everything(protocol: Protocol) {
 }
 
 /// 2,000 requests of four connections, some of them at once.
+/// nginx answers a body that it has no use for before it has it, and then takes no more of it.
+async fn answers_early(protocol: Protocol) {
+    let nginx = Nginx::start(protocol);
+    let relay = Relay::start(nginx.address, protocol).await;
+    let scratch = tempfile::tempdir().unwrap();
+    let large = scratch.path().join("large");
+    fs::write(&large, random(20 << 20)).unwrap();
+    for _ in 0..5 {
+        let url = format!("http://{}/nowhere", relay.address);
+        let large = large.to_str().unwrap();
+        let told = curl(protocol, &["-T", large, "-o", "/dev/null", "-w", "%{http_code}", &url]).await;
+        assert_eq!(told, "405");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_early_answer_by_http1() {
+    answers_early(Protocol::H1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_early_answer_by_http2() {
+    answers_early(Protocol::H2).await;
+}
+
 async fn many_at_once(url: &str, protocol: Protocol) {
     let version: &[&str] = if protocol == Protocol::H2 { &["-m10"] } else { &["--h1"] };
     let output = Command::new("h2load").args(["-n2000", "-c4"]).args(version).arg(url).output().await;

@@ -1,14 +1,13 @@
 //! The way out of a municipality's namespace: an unprivileged process there opens ordinary sockets towards the Internet,
 //! and their packets are judged, translated and counted like the municipality's. Nobody else rides on them.
 
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::process::{Command, Output};
 use std::time::Duration;
-use std::{fs, io, thread};
+use std::{fs, thread};
 
 use lab::internet::{DNS_V4, DNS_V6, WEB_NAME, WEB_V4, WEB_V6};
 use lab::process::{self, text};
-use lab::responder::{INSPECTOR_PORT, transparent_listener};
 use lab::{Counter, Lab, frame};
 
 use crate::peers::{Far, Service, ask, converse, count, from_site, noise, settle};
@@ -83,44 +82,6 @@ fn twins_fetch_at_the_same_time_and_each_is_seen_by_its_own_address() {
     assert_eq!(status.ports.len(), 2, "inspectors are no ports for people");
     let ways = status.municipalities.iter().filter_map(|town| town.inspector_way.as_deref());
     assert_eq!(ways.collect::<Vec<_>>(), ["open"; 4]);
-}
-
-#[test]
-fn an_inspected_connection_goes_on_by_an_ordinary_socket() {
-    let lab = crate::lab();
-    let (site, inspector) = (lab.site(TWINS[0]).unwrap(), lab.municipality_namespace(TWINS[0]));
-    let body = fs::read(lab.internet().large_file()).unwrap();
-    for (gateway, server) in ways(&lab, TWINS[0]) {
-        let any = if server.is_ipv4() { "0.0.0.0" } else { "::" };
-        let address = SocketAddr::new(any.parse().unwrap(), INSPECTOR_PORT);
-        let listener = inspector.enter(|| transparent_listener(address)).unwrap();
-        thread::scope(|scope| {
-            let relay = scope.spawn(|| inspector.enter(|| Ok(relay(&listener)?)));
-            let url = format!("http://{}/large", SocketAddr::new(server, 80));
-            let line = format!("curl --globoff --silent --show-error --max-time 30 {url}");
-            assert!(site.namespace().run(&line).unwrap().stdout == body, "{url}: another body");
-            relay.join().unwrap().unwrap();
-        });
-        let requests = lab.internet().requests().unwrap();
-        let client = requests.last().and_then(|line| line.split(' ').next()).unwrap();
-        assert!(client == gateway.to_string() || is_of_pool(&lab, TWINS[0], client), "{client}");
-    }
-    assert_eq!(count(&lab, TWINS[0], "egress", "inspect", "rule"), 2, "what clients began");
-    assert_eq!(count(&lab, TWINS[0], "egress", "forward", "inspector"), 2, "what the inspector began for them");
-}
-
-/// Takes one connection and carries it on to where it was meant to go.
-fn relay(listener: &TcpListener) -> io::Result<()> {
-    let (mut client, _) = listener.accept()?;
-    let mut server = TcpStream::connect(client.local_addr()?)?;
-    let (mut asking, mut asked) = (client.try_clone()?, server.try_clone()?);
-    let outwards =
-        thread::spawn(move || io::copy(&mut asking, &mut asked).and_then(|_| asked.shutdown(Shutdown::Write)));
-    io::copy(&mut server, &mut client)?;
-    client.shutdown(Shutdown::Both)?;
-    // The client may have closed before: what counts is what came back.
-    let _ = outwards.join();
-    Ok(())
 }
 
 #[test]

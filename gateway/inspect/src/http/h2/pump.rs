@@ -91,6 +91,20 @@ pub(super) async fn finish(
     sent.map_err(|error| Broken::To(reason(&error)))
 }
 
+/// The end of a body whose sender has taken leave with it: no trailers can come.
+pub(super) async fn finish_early(
+    to: &mut SendStream<Bytes>,
+    sieve: &mut Sieve,
+    exchange: &Exchange,
+) -> Result<(), Broken> {
+    if !sieve.is_open() {
+        for part in sieve.end(exchange, &mut Fields::default()).await? {
+            send(to, part, false).await?;
+        }
+    }
+    to.send_data(Bytes::new(), true).map_err(|error| Broken::To(reason(&error)))
+}
+
 /// Sends a part as the window allows.
 pub(super) async fn send(to: &mut SendStream<Bytes>, mut part: Bytes, is_last: bool) -> Result<(), Broken> {
     if part.is_empty() && is_last {

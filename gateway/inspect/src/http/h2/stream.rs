@@ -4,12 +4,14 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{Method, Request, Response, StatusCode};
+use tokio::time::timeout;
 
 use super::heads;
 use super::pump::{self, Broken, pump, reason};
@@ -19,6 +21,9 @@ use crate::seam::exchange::{Exchange, Interests};
 use crate::seam::heads::ResponseHead;
 use crate::seam::verdict::Why;
 use crate::seam::{Blocked, Inspector, Side, page};
+
+/// For a client that was answered to stop sending.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What became of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,11 +196,15 @@ async fn both_ways(
     down: &mut Option<SendStream<Bytes>>,
 ) -> Result<(), Stopped> {
     let Bodies { mut body, up, mut sieve, ends } = request;
+    let mut is_taken = ends;
     let sends = async {
         match ends {
             true => Ok(()),
             false => match pump(&mut body, up, &mut sieve, exchange).await {
-                Ok(()) => Ok(()),
+                Ok(()) => {
+                    is_taken = true;
+                    Ok(())
+                }
                 Err(Broken::Stopped(stop)) => Err(stopped(Side::Request, stop)),
                 Err(Broken::From(reason)) => Err(Stopped::TakenBack(reason)),
                 // Upstream wants no more of it, and may have answered: the response tells.
@@ -204,24 +213,31 @@ async fn both_ways(
         }
     };
     let answers = answer(response, respond, exchange, is_connect, down);
-    tokio::pin!(sends, answers);
-    let mut is_sent = false;
-    loop {
-        tokio::select! {
-            biased;
-            answered = &mut answers => {
-                answered?;
-                break;
-            }
-            sent = &mut sends, if !is_sent => {
-                sent?;
-                is_sent = true;
+    {
+        tokio::pin!(sends, answers);
+        let mut is_sent = false;
+        loop {
+            tokio::select! {
+                biased;
+                answered = &mut answers => {
+                    answered?;
+                    break;
+                }
+                sent = &mut sends, if !is_sent => {
+                    sent?;
+                    is_sent = true;
+                }
             }
         }
+        if !is_sent {
+            // Answered early; upstream may still want the rest, and says so if not.
+            let _ = sends.await;
+        }
     }
-    if !is_sent {
-        // Answered early; upstream may still want the rest, and says so if not.
-        let _ = sends.await;
+    if !is_taken {
+        // Nobody wants the rest. The client, who has the answer, may stop by itself: some lose the answer (curl 7.88) when
+        // their stream is reset while they send. What it sends meanwhile uses up its window, which is not opened again.
+        let _ = timeout(LINGER, async { while let Some(Ok(_)) = body.data().await {} }).await;
     }
     Ok(())
 }
@@ -268,7 +284,13 @@ async fn answer(
         }
         pump(&mut body, to, &mut sieve, exchange).await
     };
-    passes.await.map_err(|broken| match broken {
+    let passed = match passes.await {
+        // RFC 9113 §8.1: after a whole response, "do not send me the rest of the request". What the client is owed is there,
+        // and a reset of its stream would throw away what waits to be sent.
+        Err(Broken::From(Reason::NO_ERROR)) => pump::finish_early(to, &mut sieve, exchange).await,
+        passed => passed,
+    };
+    passed.map_err(|broken| match broken {
         Broken::Stopped(stop) => stopped(Side::Response, stop),
         Broken::From(reason) => Stopped::Reset(reason),
         Broken::To(reason) => Stopped::TakenBack(reason),
