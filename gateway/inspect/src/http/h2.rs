@@ -35,8 +35,8 @@ const HEADER_LIST_BYTES: u32 = 64 << 10;
 const STREAM_WINDOW: u32 = 512 << 10;
 /// What a side may send ahead on all streams together.
 const CONNECTION_WINDOW: u32 = 1 << 20;
-/// What waits to be written, a stream.
-const SEND_BUFFER: usize = 64 << 10;
+/// What waits to be written, a stream. A client that opens all of its streams and reads none holds as much of each.
+const SEND_BUFFER: usize = 32 << 10;
 /// Streams that were reset and are still remembered.
 const RESET_STREAMS: usize = 32;
 /// Requests that a client may take back beyond those that it let be answered. A page that is left takes back as many as it
