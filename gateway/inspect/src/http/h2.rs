@@ -2,8 +2,9 @@
 //!
 //! Frames, HPACK, windows and the rules about them are the `h2` crate's; here is what it is told to bound, and what it
 //! cannot know because it has one side only. `heads` turns heads into what inspections see, `stream` carries an exchange,
-//! `pump` a body.
+//! `answer` its response, `pump` a body.
 
+mod answer;
 mod counted;
 mod heads;
 mod pump;
