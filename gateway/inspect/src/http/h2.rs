@@ -2,8 +2,9 @@
 //!
 //! Frames, HPACK, windows and the rules about them are the `h2` crate's; here is what it is told to bound, and what it
 //! cannot know because it has one side only. `heads` turns heads into what inspections see, `stream` carries an exchange,
-//! `pump` a body.
+//! `answer` its response, `pump` a body.
 
+mod answer;
 mod counted;
 mod heads;
 mod pump;
@@ -35,8 +36,8 @@ const HEADER_LIST_BYTES: u32 = 64 << 10;
 const STREAM_WINDOW: u32 = 512 << 10;
 /// What a side may send ahead on all streams together.
 const CONNECTION_WINDOW: u32 = 1 << 20;
-/// What waits to be written, a stream.
-const SEND_BUFFER: usize = 64 << 10;
+/// What waits to be written, a stream. A client that opens all of its streams and reads none holds as much of each.
+const SEND_BUFFER: usize = 32 << 10;
 /// Streams that were reset and are still remembered.
 const RESET_STREAMS: usize = 32;
 /// Requests that a client may take back beyond those that it let be answered. A page that is left takes back as many as it

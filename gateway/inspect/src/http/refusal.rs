@@ -81,6 +81,9 @@ pub enum Refusal {
     /// More interim responses than anybody needs.
     #[error("too many interim responses")]
     Interim,
+    /// The head took longer than anybody needs.
+    #[error("the head was too long in coming")]
+    Slow,
     /// The connection ended inside the message.
     #[error("the message breaks off")]
     Truncated,
@@ -92,6 +95,7 @@ impl Refusal {
         match self {
             Self::LongFirstLine => (414, "URI Too Long"),
             Self::LongFields => (431, "Request Header Fields Too Large"),
+            Self::Slow => (408, "Request Timeout"),
             _ => (400, "Bad Request"),
         }
     }

@@ -121,6 +121,21 @@ async fn a_refused_request_is_answered_after_those_before_it() {
     assert_eq!(pipes.relay.await.unwrap().end, End::Refused(Refusal::TwoLengths));
 }
 
+/// The clock stands still but for what waits for it.
+#[tokio::test(start_paused = true)]
+async fn a_head_that_dribbles_is_refused_and_an_idle_connection_is_not() {
+    let mut pipes = Pipes::h1();
+    pipes.up(GET, GET).await;
+    pipes.down(OK, OK).await;
+    tokio::time::advance(std::time::Duration::from_secs(600)).await;
+    pipes.up(GET, GET).await;
+    pipes.down(OK, OK).await;
+    pipes.client.write_all(b"GET / HTTP/1.1\r\nHo").await.unwrap();
+    let answer = pipes.rest().await;
+    assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
+    assert_eq!(pipes.relay.await.unwrap().end, End::Refused(Refusal::Slow));
+}
+
 #[tokio::test]
 async fn a_request_that_turns_bad_in_its_body_ends_both_sides() {
     let mut pipes = Pipes::h1();

@@ -10,17 +10,25 @@ use crate::seam::fields::{Fields, is_token};
 /// Longest line of a size and its extensions.
 const MAX_SIZE_LINE: usize = 1 << 10;
 /// Fields that say where a message goes, where it ends, who sends it, or how it is to be treated: too late in a trailer.
-const HEAD_ONLY: [&[u8]; 20] = [
+const HEAD_ONLY: [&[u8]; 28] = [
     b"authorization",
     b"cache-control",
     b"connection",
+    b"content-encoding",
     b"content-length",
+    b"content-range",
     b"cookie",
     b"expect",
     b"host",
+    b"if-match",
+    b"if-modified-since",
+    b"if-none-match",
+    b"if-range",
+    b"if-unmodified-since",
     b"keep-alive",
     b"location",
     b"max-forwards",
+    b"pragma",
     b"proxy-authenticate",
     b"proxy-authorization",
     b"proxy-connection",

@@ -104,6 +104,11 @@ impl Requests {
         Ok(Some(Event::Head(Box::new(request))))
     }
 
+    /// Whether a next request has begun and its head is not whole.
+    pub(crate) fn is_inside_head(&self, input: &BytesMut) -> bool {
+        matches!(self.state, State::Head(_)) && !input.is_empty()
+    }
+
     /// Whether nothing of a next request has come: the client may go.
     pub(crate) fn is_between(&self, input: &BytesMut) -> bool {
         matches!(self.state, State::Head(_)) && input.is_empty()

@@ -2,10 +2,12 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout_at};
 
 use super::answer::{self, Shape};
 use super::framing::Framing;
@@ -20,6 +22,9 @@ use crate::seam::body::{Sieve, Stop};
 use crate::seam::exchange::Exchange;
 use crate::seam::verdict::Why;
 use crate::seam::{Inspector, Side, page};
+
+/// Patience with a client that has begun a head: nobody needs longer who means to finish it.
+const HEAD_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why no more requests come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +53,8 @@ pub(crate) struct Upward<'r, R, W> {
     turns: &'r Turns,
     inspector: &'r dyn Inspector,
     current: Option<Current>,
+    /// When the head that has come in part has to be whole.
+    deadline: Option<Instant>,
 }
 
 /// The request that is under way.
@@ -62,7 +69,7 @@ struct Current {
 impl<'r, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Upward<'r, R, W> {
     pub(crate) fn new(input: Input<R>, out: Out<W>, turns: &'r Turns, inspector: &'r dyn Inspector) -> Self {
         let reader = Requests::new(inspector.connection().server_name.clone());
-        Self { input, out, requests: 0, blocked: 0, reader, turns, inspector, current: None }
+        Self { input, out, requests: 0, blocked: 0, reader, turns, inspector, current: None, deadline: None }
     }
 
     /// Carries requests until there are no more.
@@ -91,7 +98,16 @@ impl<'r, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Upward<'r, R, W> {
 
     async fn more(&mut self) -> Result<(), Stopped> {
         self.drain().await?;
-        match self.input.fill().await {
+        let read = if self.reader.is_inside_head(&self.input.bytes) {
+            let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + HEAD_PATIENCE);
+            match timeout_at(deadline, self.input.fill()).await {
+                Ok(read) => read,
+                Err(_) => return Err(self.refuse(Refusal::Slow)),
+            }
+        } else {
+            self.input.fill().await
+        };
+        match read {
             Ok(0) if self.reader.is_between(&self.input.bytes) => {
                 // Passed on: what waits for its answers may still come.
                 let _ = self.out.shutdown().await;
@@ -104,6 +120,7 @@ impl<'r, R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Upward<'r, R, W> {
     }
 
     async fn head(&mut self, mut request: Request) -> Result<(), Stopped> {
+        self.deadline = None;
         if !self.turns.has_room() {
             self.drain().await?;
             self.turns.room().await;
