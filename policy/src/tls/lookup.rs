@@ -36,7 +36,7 @@ impl Lists {
     }
 }
 
-/// The index. Names stay where they are, in their lists: a million of them take 30 MB beside.
+/// The index. Names stay where they are, in their lists: a million of them take 22 MB beside.
 #[derive(Debug)]
 pub(super) struct Lookup {
     lists: Vec<Names>,
