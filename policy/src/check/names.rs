@@ -134,7 +134,10 @@ impl NameLists {
         for (name, list) in unused {
             let problem =
                 Problem::warning("unused-names", list.span, format!("nothing uses the list of names `{name}`"));
-            report.push(problem.help(format!("remove it, or name it in `sni` of a TLS rule: `@{name}`")));
+            report
+                .push(problem.help(format!(
+                    "remove it, or name it in `sni` of a TLS rule or `host` of an HTTP rule: `@{name}`"
+                )));
         }
     }
 

@@ -3,7 +3,7 @@
 mod across;
 mod openings;
 mod roots;
-mod unreachable;
+pub(super) mod unreachable;
 
 use super::lists::Addresses;
 use super::names::NameLists;
@@ -114,21 +114,13 @@ impl<'r> ResolvedTlsRule<'r> {
         };
         let sni = raw.sni.as_ref().filter(|_| self.sni.as_ref().is_some_and(Hosts::is_nobody));
         rules::nobody([("from", &self.from, &raw.from), ("to", &self.to, &raw.to)])
-            .or_else(|| self.stranger(own))
+            .or_else(|| rules::stranger(&self.from, &raw.from, own))
             .or_else(|| empty(empty_list(&raw.services), "ports"))
             .or_else(|| empty(empty_list(&raw.speaks), "speaks"))
             .or_else(|| empty(sni.map(|list| list.span), "sni"))
             .or_else(|| empty(empty_list(&raw.ja4), "ja4"))
             .or_else(|| empty(empty_list(&raw.alpn), "alpn"))
             .or_else(|| self.speechless())
-    }
-
-    /// Only a municipality's own addresses come as far as to its rules.
-    fn stranger(&self, own: Option<&Ranges>) -> Option<Nobody> {
-        let (from, raw, own) = (self.from.as_ref()?, self.raw.from.as_ref()?, own?);
-        let help = "`from` is the municipality's side: add these to `prefixes`, or correct them".to_owned();
-        let why = "none of the municipality's own addresses";
-        (!from.intersects(own)).then_some(Nobody { span: raw.span, why, help })
     }
 
     /// What it asks for, nobody can open a connection with.
@@ -190,7 +182,7 @@ impl<'r> ResolvedTlsRule<'r> {
     }
 }
 
-fn empty_list<T>(list: &Option<List<T>>) -> Option<Span> {
+pub(super) fn empty_list<T>(list: &Option<List<T>>) -> Option<Span> {
     list.as_ref().filter(|list| list.items.is_empty()).map(|list| list.span)
 }
 

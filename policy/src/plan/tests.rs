@@ -5,8 +5,9 @@ use rand::rngs::StdRng;
 
 use super::*;
 use crate::Numbering;
-use crate::checked::{Action, Hosts, Isolation, NameList, Rule, TlsRule};
+use crate::checked::{Action, Hosts, HttpRule, Isolation, NameList, Rule, TlsRule};
 use crate::compile::fixture::{attachment, municipality, nets, prefecture, rule, set, tcp};
+use crate::http::{FileType, HttpAction, MicrosoftTenants};
 use crate::tls::{Bypass, ClientCertificates, Ech, Names, Opening, Root, TlsAction};
 
 fn before() -> Policy {
@@ -244,6 +245,59 @@ shiogama (shiogama): new municipality
   attachments: lan0.103 added
   prefixes: 10.4.0.0/16 added
   tls rules: own added
+"
+    );
+}
+
+#[test]
+fn http_rules_and_tenants_are_told_in_the_words_of_packet_rules() {
+    let http_rule = |name: &str| HttpRule {
+        name: name.to_owned(),
+        from: None,
+        host: None,
+        path: None,
+        methods: None,
+        types: None,
+        upload_limit: None,
+        action: HttpAction::Allow,
+        location: Default::default(),
+    };
+    let before = before();
+    let mut after = before.clone();
+    after.http.rules = vec![http_rule("programs")];
+    let microsoft = |allowed: &str| MicrosoftTenants { allowed: vec![allowed.to_owned()], context: "id".to_owned() };
+    after.http.microsoft = Some(microsoft("a.example"));
+    let middle = after.clone();
+    after.http.rules[0] = HttpRule {
+        host: Some(Hosts { none: true, ..Hosts::default() }),
+        path: Some(vec!["/x/".to_owned()]),
+        methods: Some(vec!["PUT".to_owned()]),
+        types: Some(vec![FileType::Pe, FileType::SevenZip]),
+        upload_limit: Some(7),
+        action: HttpAction::Block,
+        ..http_rule("programs")
+    };
+    after.http.microsoft = Some(microsoft("b.example"));
+    after.municipalities[1].http.rules.push(http_rule("own"));
+    assert_eq!(
+        plan(Some(&before), &middle).to_string(),
+        "prefecture\n  http rule `programs`: added at position 1\n  microsoft tenants: any → a.example\n  \
+         microsoft context: id (new)\n"
+    );
+    assert_eq!(
+        plan(Some(&middle), &after).to_string(),
+        "\
+prefecture
+  http rule `programs`: changed
+    host: any → none
+    path: any → /x/
+    methods: any → PUT
+    types: any → 7z, pe
+    upload_limit: 7 bytes (new)
+    action: allow → block
+  microsoft tenants: b.example added, a.example removed
+sendai (仙台市)
+  http rule `own`: added at position 1
 "
     );
 }
