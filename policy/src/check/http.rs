@@ -51,7 +51,7 @@ pub(crate) fn resolve<'r>(
             && [&raw.path, &raw.methods].iter().all(|list| list.as_ref().is_none_or(|list| list.complete))
             && raw.types.as_ref().is_none_or(|list| list.complete);
         let host = raw.host.as_ref().map(|list| {
-            let (host, all) = hosts(list, names, report);
+            let (host, all) = hosts(list, sets, names, report);
             complete &= all;
             host
         });

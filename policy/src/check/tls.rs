@@ -75,7 +75,7 @@ fn rule<'r>(
         && raw.speaks.as_ref().is_none_or(|list| list.complete)
         && [&raw.ja4, &raw.alpn].iter().all(|list| list.as_ref().is_none_or(|list| list.complete));
     let sni = raw.sni.as_ref().map(|list| {
-        let (sni, all) = hosts(list, names, report);
+        let (sni, all) = hosts(list, sets, names, report);
         complete &= all;
         sni
     });
@@ -83,7 +83,12 @@ fn rule<'r>(
 }
 
 /// Names of a server, and whether all of them could be read.
-pub(super) fn hosts(list: &List<Spanned<HostItem>>, names: &mut NameLists, report: &mut Report<'_>) -> (Hosts, bool) {
+pub(super) fn hosts(
+    list: &List<Spanned<HostItem>>,
+    sets: &Sets,
+    names: &mut NameLists,
+    report: &mut Report<'_>,
+) -> (Hosts, bool) {
     let mut spelled_out = Vec::new();
     let mut hosts = Hosts::default();
     let mut complete = list.complete;
@@ -91,7 +96,7 @@ pub(super) fn hosts(list: &List<Spanned<HostItem>>, names: &mut NameLists, repor
         match &item.value {
             HostItem::Name(name) => spelled_out.push(name.as_str()),
             HostItem::None => hosts.none = true,
-            HostItem::List(name) => match names.find(name, item.span, report) {
+            HostItem::List(name) => match names.find(name, item.span, sets, report) {
                 Some(list) => {
                     complete &= list.complete;
                     hosts.named.insert(name.clone(), list.names.clone());

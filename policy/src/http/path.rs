@@ -11,7 +11,8 @@
 //!
 //! All but the strangest paths have one reading. A rule that blocks matches if any reading does, whatever the case of
 //! letters; a rule that allows only if every reading does, as written. So no way of writing a path gets it past a rule that
-//! blocks, or in by a rule that allows, as long as the server reads it in one of these ways.
+//! blocks, or in by a rule that allows, as long as the server reads it in one of these ways. Not considered: dots and spaces at the end of a segment, which Windows leaves
+//! out, and overlong UTF-8.
 
 use super::limits::{PATH_BYTES, PATTERN_BYTES, STARS};
 

@@ -25,7 +25,7 @@ pub struct View {
     pub municipality: String,
     /// Its name.
     pub name: String,
-    /// Its own addresses.
+    /// Its own addresses, published ones included.
     pub prefixes: Vec<IpNet>,
     /// The gateway's own addresses where the municipality is attached, with the length of their segment.
     pub gateway: Vec<IpNet>,
@@ -143,7 +143,7 @@ impl View {
             version: VIEW_VERSION,
             municipality: municipality.id.clone(),
             name: municipality.name.clone(),
-            prefixes: municipality.prefixes.clone(),
+            prefixes: municipality.prefixes.iter().chain(&municipality.published).copied().collect(),
             gateway: municipality.attachments.iter().flat_map(|it| &it.addresses).copied().collect(),
             rules,
             addresses: lists.addresses,

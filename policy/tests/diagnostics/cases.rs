@@ -203,6 +203,7 @@ pub fn cases() -> Vec<Case> {
         ("names_empty", "empty-names", "[\".go.jp\", \".lg.jp\"]", "[]"),
         ("names_unused", "unused-names", "[tls]", "games = { names = [\".game.example\"] }\n[tls]"),
         ("names_unknown", "unknown-names", "\"@banks\"", "\"@bank\""),
+        ("names_is_set", "unknown-names", "\"@banks\"", "\"@banks\", \"@offices\""),
         ("name_wildcard", "bad-name", "\".lg.jp\"", "\"*.lg.jp\", \"www.*.jp\""),
         ("name_address", "bad-name", "\".lg.jp\"", "\"192.0.2.7\""),
         ("name_url", "bad-name", "\".lg.jp\"", "\"https://www.lg.jp/map\", \"www.lg.jp:443\", \"a b\""),
