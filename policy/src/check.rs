@@ -5,6 +5,8 @@ mod across;
 mod again;
 mod attachments;
 mod capacity;
+mod http;
+mod inspected;
 mod lists;
 mod municipality;
 mod names;
@@ -22,6 +24,7 @@ use crate::parse;
 use crate::parse::raw::{RawPolicy, RawPrefecture};
 use crate::source::Source;
 use crate::tls::Root;
+use http::ResolvedHttp;
 use municipality::Town;
 use names::NameLists;
 use rules::{Home, ResolvedRule};
@@ -59,7 +62,8 @@ pub fn check(source: &Source) -> Checked {
         essential = sets.resolve_items(&prefecture.essential, Home::Prefecture, &mut report).ranges().prefixes();
         baseline = rules::baseline(&prefecture.baseline, &mut sets, &mut report);
         let tls = tls::resolve(&prefecture.tls, Home::Prefecture, None, &mut sets, &mut names, &mut report);
-        above = Some((prefecture, tls));
+        let http = http::resolve(&prefecture.http, Home::Prefecture, None, &mut sets, &mut names, &mut report);
+        above = Some((prefecture, tls, http));
         roots = tls::roots(source, prefecture, &mut report);
     }
     let town = |raw| municipality::municipality(raw, &mut sets, &mut names, &mut report);
@@ -68,8 +72,10 @@ pub fn check(source: &Source) -> Checked {
     across::check(&raw, &towns, &mut report);
     capacity::check(&raw, &baseline, &towns, &mut report);
     unreachable::check(&baseline, &towns, &mut report);
-    if let Some((prefecture, tls)) = &above {
-        tls::across(prefecture, tls, &baseline, &towns, &mut report);
+    if let Some((prefecture, tls, http)) = &above {
+        tls::across(prefecture, tls, &towns, &mut report);
+        http::unreachable(&http.rules, &towns, &mut report);
+        inspected::check(&baseline, tls, http, &towns, &mut report);
     }
     names.finish(&mut report);
     sets.report_unused(&mut report);
@@ -79,12 +85,25 @@ pub fn check(source: &Source) -> Checked {
 
     let feeds = sets.feeds(&raw);
     let parts = || {
-        let (prefecture, tls) = above?;
-        let parts = Parts { prefecture, sets, names, block, essential, baseline: &baseline, tls, roots, towns: &towns };
+        let (prefecture, tls, http) = above?;
+        let parts =
+            Parts { prefecture, sets, names, block, essential, baseline: &baseline, tls, http, roots, towns: &towns };
         parts.assemble(&report)
     };
     let policy = if report.errors() == 0 { parts() } else { None };
     Checked { policy, diagnostics: report.finish(), feeds }
+}
+
+/// A rule that may be out of reach behind an earlier one.
+trait Judged {
+    /// Where to point at.
+    fn at(&self) -> Span;
+    /// "tls rule `banks`".
+    fn called(&self) -> String;
+    /// Whether all of it could be read, and nothing has been said yet about its matching nothing.
+    fn is_judged(&self) -> bool;
+    /// Whether it matches everything that the other does, as far as that is cheap to tell.
+    fn covers(&self, other: &Self) -> bool;
 }
 
 /// What a policy is made of.
@@ -96,6 +115,7 @@ struct Parts<'p, 'r> {
     essential: Vec<ipnet::IpNet>,
     baseline: &'p [ResolvedRule<'r>],
     tls: ResolvedTls<'r>,
+    http: ResolvedHttp<'r>,
     roots: Vec<Root>,
     towns: &'p [Town<'r>],
 }
@@ -117,6 +137,7 @@ impl Parts<'_, '_> {
             essential: self.essential,
             names: self.names.into_checked(report),
             tls: self.tls.finish(report)?,
+            http: self.http.finish(report)?,
             resolvers: prefecture.tls.resolvers.items.iter().map(|resolver| resolver.value).collect(),
             roots: self.roots,
             municipalities: municipalities.into(),

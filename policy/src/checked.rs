@@ -1,6 +1,7 @@
 //! The checked policy: every name resolved, every prefix parsed, every location kept. Only [`crate::check`] makes one.
 
 mod addresses;
+mod http;
 mod municipalities;
 mod tls;
 
@@ -12,6 +13,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use addresses::{Addresses, Prefixes};
+pub use http::{Http, HttpRule};
 pub use municipalities::Municipalities;
 pub use tls::{Hosts, NameList, Tls, TlsRule};
 
@@ -45,6 +47,8 @@ pub struct Policy {
     pub resolvers: Vec<SocketAddr>,
     /// `[tls] roots`: further roots that upstream certificates may chain to.
     pub roots: Vec<Root>,
+    /// `[http]`: the prefecture's rules, before any municipality's.
+    pub http: Http,
     /// Sorted by id.
     pub municipalities: Municipalities,
 }
@@ -87,6 +91,8 @@ pub struct Municipality {
     pub tls: Tls,
     /// `[tls] limits`.
     pub tls_limits: Limits,
+    /// `[http]`.
+    pub http: Http,
     /// The file it stands in.
     pub location: Location,
 }

@@ -4,6 +4,8 @@
 //! is the explanation. The packet stands alone: no flow exists before it.
 
 mod frame;
+mod hello;
+mod http;
 mod packet;
 mod text;
 mod tls;
@@ -11,12 +13,17 @@ mod tls;
 use serde::Serialize;
 
 use crate::checked::Policy;
-use crate::model::{BadPortName, INSPECTOR, Model, Stage, Step, Trace, enter, inspector};
+use crate::model::{
+    BadPortName, INSPECTOR, Mismatch, Model, Skipped, Stage, Step, Trace, counted, enter, inspector,
+};
 use crate::source::Location;
+use crate::tls::{Layer, RuleRef, TlsAction};
 use abi::Verdict;
 
+pub use hello::{Hello, HelloError, Request};
+pub use http::HttpAnswer;
 pub use packet::PacketTextError;
-pub use tls::{Hello, HelloError, TlsAnswer};
+pub use tls::TlsAnswer;
 
 /// One packet explained. `Display` is for people, `Serialize` for programs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,6 +50,8 @@ pub struct Explanation {
     pub direction: &'static str,
     /// What TLS rules say, if they were asked and the verdict is `inspect`.
     pub tls: Option<TlsAnswer>,
+    /// What HTTP rules say, if there is a request and the connection is opened.
+    pub http: Option<HttpAnswer>,
 }
 
 /// A rule and where it stands.
@@ -73,7 +82,7 @@ pub enum ExplainError {
     /// The packet's text cannot be understood.
     #[error(transparent)]
     Packet(#[from] PacketTextError),
-    /// TLS rules cannot be asked that.
+    /// TLS or HTTP rules cannot be asked that.
     #[error(transparent)]
     Hello(#[from] HelloError),
 }
@@ -81,7 +90,7 @@ pub enum ExplainError {
 /// Explains a packet like `tcp 10.4.20.7:51000 > 198.51.100.4:443` that enters a port like `lan0.101`, or that an
 /// inspector sends, at `inspector:sendai`.
 ///
-/// With a hello, TLS rules are asked as well.
+/// With a hello, TLS rules are asked as well, and with a request in it HTTP rules.
 ///
 /// # Errors
 /// The port, the text or the hello is not understood; the message says what is.
@@ -99,12 +108,13 @@ pub fn explain(policy: &Policy, port: &str, packet: &str, hello: Option<&Hello>)
     let mut trace = Trace::on();
     let (judgement, rule) = Model::new(policy, FIRST_GENERATION).judge_traced(base, 0, &frame, &mut trace);
     let mut steps = trace.into_steps();
-    let mut answer = None;
+    let (mut answer, mut http) = (None, None);
     let is_inspected = judgement.verdict == Verdict::Inspect;
     match (is_inspected, hello, &judgement.municipality) {
         (true, Some(hello), Some(municipality)) => {
             if let Some((step, said)) = tls::judge(policy, municipality, &asked, hello)? {
                 steps.push(step);
+                http = request(policy, municipality, &asked, hello, said.action, &mut steps)?;
                 answer = Some(said);
             }
         }
@@ -128,7 +138,56 @@ pub fn explain(policy: &Policy, port: &str, packet: &str, hello: Option<&Hello>)
         municipality: judgement.municipality,
         direction: judgement.direction.name(),
         tls: answer,
+        http,
     })
+}
+
+/// What becomes of the request, if there is one and anybody sees it.
+fn request(
+    policy: &Policy,
+    municipality: &str,
+    packet: &packet::Asked,
+    hello: &Hello,
+    action: TlsAction,
+    steps: &mut Vec<Step>,
+) -> Result<Option<HttpAnswer>, HelloError> {
+    let Some(request) = &hello.request else { return Ok(None) };
+    if action != TlsAction::Inspect {
+        steps.push(http::unreached(action));
+        return Ok(None);
+    }
+    let judged = http::judge(policy, municipality, packet, request)?;
+    Ok(judged.map(|(step, answer)| {
+        steps.push(step);
+        answer
+    }))
+}
+
+impl From<&RuleRef> for DecidingRule {
+    fn from(rule: &RuleRef) -> Self {
+        Self {
+            name: rule.name.clone(),
+            baseline: rule.layer == Layer::Prefecture,
+            location: Location { file: rule.file.clone(), line: rule.line, column: 1 },
+        }
+    }
+}
+
+fn skipped(rule: &RuleRef, why: Mismatch) -> Skipped {
+    let location = format!("{}:{}", rule.file, rule.line);
+    Skipped { rule: rule.name.clone(), baseline: rule.layer == Layer::Prefecture, location, why }
+}
+
+/// `2 TLS rules of the prefecture, 1 of sendai`.
+fn rules(above: usize, kind: &str, own: usize, municipality: &str) -> String {
+    format!("{} of the prefecture, {own} of {municipality}", counted(above, &format!("{kind} rule")))
+}
+
+/// What a TLS or HTTP rule, or none, says.
+fn says(action: &str, kind: &str, rule: Option<&RuleRef>) -> String {
+    let Some(rule) = rule else { return format!("{action}: no {kind} rule matches") };
+    let (article, owner) = (if kind == "HTTP" { "an" } else { "a" }, rule.layer.name());
+    format!("{action}: {article} {kind} rule of the {owner}, rule `{}` ({}:{})", rule.name, rule.file, rule.line)
 }
 
 /// The policy's ports, as they are asked for.

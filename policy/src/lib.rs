@@ -5,7 +5,7 @@
 //!                               ├────► model   (judges packets, apart from compile)
 //!                               ├────► explain (every stage in words)
 //!                               ├────► plan    (what would change)
-//!                               └────► tls     (what becomes of inspected connections)
+//!                               └────► tls     (what becomes of inspected connections; http: and of requests in them)
 //! ```
 //! Installing tables is `dataplane::install`; reading directories is the caller's.
 
@@ -18,6 +18,7 @@ pub mod compile;
 mod describe;
 pub mod diagnostic;
 pub mod explain;
+pub mod http;
 pub mod judgement;
 pub mod model;
 pub mod numbering;
@@ -32,6 +33,7 @@ pub mod source;
 pub mod tables;
 pub mod tls;
 mod views;
+mod words;
 
 pub use check::{Basis, Checked, Feeds, check};
 pub use checked::Policy;

@@ -2,6 +2,7 @@
 //! Nothing is resolved here; that is [`crate::check`]'s.
 
 pub(crate) mod document;
+mod http;
 pub(crate) mod lines;
 mod municipality;
 pub(crate) mod names;

@@ -4,6 +4,7 @@
 //! what has no order. An empty plan means that the tables stay the same, byte for byte.
 
 mod compare;
+mod http;
 mod order;
 mod rules;
 #[cfg(test)]
@@ -19,7 +20,7 @@ use crate::checked::Policy;
 /// Every change, the prefecture's first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Plan {
-    /// Names, ports, sets, block list, essential services, baseline, lists of names, TLS rules.
+    /// Names, ports, sets, block list, essential services, baseline, lists of names, TLS and HTTP rules.
     pub prefecture: Vec<Change>,
     /// The municipalities that change, by id.
     pub municipalities: Vec<MunicipalityPlan>,
@@ -74,7 +75,7 @@ pub enum Change {
     },
     /// A rule.
     Rule {
-        /// `baseline`, `egress`, `ingress` or `tls`.
+        /// `baseline`, `egress`, `ingress`, `tls` or `http`.
         list: &'static str,
         /// Its name.
         rule: String,

@@ -11,6 +11,7 @@
 
 mod asked;
 mod decider;
+mod heard;
 pub mod limits;
 mod lookup;
 mod names;
@@ -20,29 +21,14 @@ mod view;
 
 pub use asked::{Asked, Ruling};
 pub use decider::Decider;
+pub(crate) use heard::Heard;
+pub(crate) use lookup::Lookup;
 pub use names::{NameError, Names, canonical};
 pub use view::{BadView, HostLists, Root, RuleRef, VIEW_VERSION, View, ViewRule};
 
 use serde::{Deserialize, Serialize};
 
-/// An enumeration whose values are words of the policy's files.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$what:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        pub enum $name { $($(#[$what])* #[serde(rename = $word)] $variant,)* }
-
-        impl $name {
-            /// Every value under the word that stands for it in files, JSON and on the command line.
-            pub const WORDS: &'static [(&'static str, Self)] = &[$(($word, Self::$variant),)*];
-
-            /// The word.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-        }
-    };
-}
+use crate::words::words;
 
 words! {
     /// What a rule, or the default, says.

@@ -61,15 +61,17 @@ pub fn summary(policy: &Policy) -> Result<String, CompileError> {
     let municipalities = policy.municipalities.iter();
     let rules = policy.baseline.len() + municipalities.map(|it| rules(&it.egress) + rules(&it.ingress)).sum::<usize>();
     let tls = policy.tls.rules.len() + policy.municipalities.iter().map(|it| it.tls.rules.len()).sum::<usize>();
+    let http = policy.http.rules.len() + policy.municipalities.iter().map(|it| it.http.rules.len()).sum::<usize>();
     let prefixes: usize = policy.sets.values().map(|set| set.prefixes.len()).sum();
     let digest = policy::compile(policy, &Numbering::default())?.digest;
     Ok(format!(
-        "{} ({}): {}, {}, {}, {} in {}; digest {digest}",
+        "{} ({}): {}, {}, {}, {}, {} in {}; digest {digest}",
         policy.name,
         policy.id,
         count(policy.municipalities.len(), "municipality", "municipalities"),
         count(rules, "rule", "rules"),
         count(tls, "TLS rule", "TLS rules"),
+        count(http, "HTTP rule", "HTTP rules"),
         count(prefixes, "prefix", "prefixes"),
         count(policy.sets.len(), "set", "sets"),
     ))

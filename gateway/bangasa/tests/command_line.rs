@@ -77,7 +77,9 @@ fn check_counts_for_people_and_is_silent_for_programs() {
     let (code, stdout, stderr) = run(&["check", directory]);
     assert_eq!((code, stdout.as_str()), (DONE, ""), "{stderr}");
     assert!(
-        stderr.contains("半分県 (halves): 2 municipalities, 8 rules, 0 TLS rules, 4 prefixes in 2 sets; digest "),
+        stderr.contains(
+            "半分県 (halves): 2 municipalities, 8 rules, 0 TLS rules, 0 HTTP rules, 4 prefixes in 2 sets; digest "
+        ),
         "{stderr}"
     );
     assert_eq!(run(&["check", directory, "--json"]).0, DONE);
@@ -235,6 +237,17 @@ fn explain_asks_tls_rules_where_packet_rules_inspect() {
     assert!(explain(&implant).1.contains("then block, the prefecture's TLS rule `known-implant`"));
     assert!(explain(&["--speaks", "http"]).1.contains("then inspect, the default of TLS rules"));
     assert!(explain(&[]).1.contains("ask with `--sni NAME`"));
+    let upload = explain(&["--http", "PUT https://a.drive.example/upload/x"]).1;
+    assert!(upload.contains("then allow, HTTP rule `small-uploads` (municipalities/shiomi.toml:"), "{upload}");
+    let program = ["--http", "GET http://other.example/setup", "--type", "pe", "--json"];
+    let explanation: serde_json::Value = serde_json::from_str(&explain(&program).1).unwrap();
+    assert_eq!(
+        (&explanation["http"]["action"], &explanation["http"]["rule"]["name"]),
+        (&"block".into(), &"no-programs".into())
+    );
+    let login = explain(&["--http", "GET https://login.windows.net/"]).1;
+    assert!(login.contains("Restrict-Access-To-Tenants: shiomi.example.jp"), "{login}");
+    assert_eq!(explain(&["--http", "https://a.example/"]).0, USAGE);
     assert_eq!(explain(&["--sni", "*.example"]).0, USAGE);
     assert_eq!(explain(&["--speaks", "smtp"]).0, USAGE);
 }

@@ -7,6 +7,7 @@ use abi::Direction;
 use abi::limits::POOL_ADDRESSES;
 use ipnet::IpNet;
 
+use super::http::{self, ResolvedHttp};
 use super::names::NameLists;
 use super::ranges::Ranges;
 use super::rules::{self, Home, ResolvedRule, Section, Sections};
@@ -30,6 +31,7 @@ pub(crate) struct Town<'r> {
     pub egress: Vec<ResolvedRule<'r>>,
     pub ingress: Vec<ResolvedRule<'r>>,
     pub tls: ResolvedTls<'r>,
+    pub http: ResolvedHttp<'r>,
 }
 
 pub(crate) fn municipality<'r>(
@@ -56,13 +58,14 @@ pub(crate) fn municipality<'r>(
     let mut egress = rules::municipality(&raw.egress.rules, Direction::Egress, home, sets, report);
     let mut ingress = rules::municipality(&raw.ingress.rules, Direction::Ingress, home, sets, report);
     let tls = tls::resolve(&raw.tls, home, known.then_some(&own), sets, names, report);
+    let http = http::resolve(&raw.http, home, known.then_some(&own), sets, names, report);
     if known {
         egress.iter_mut().for_each(|rule| rules::meets_insiders(rule, &own, report));
         raw.pool.items.iter().for_each(|prefix| own.add_prefix(prefix.value));
         own.normalize();
         ingress.iter_mut().for_each(|rule| rules::meets_insiders(rule, &own, report));
     }
-    Town { raw, pool: pool(raw, &published, report), published, isolation, egress, ingress, tls }
+    Town { raw, pool: pool(raw, &published, report), published, isolation, egress, ingress, tls, http }
 }
 
 fn resolved_sections<'r>(raw: &'r RawMunicipality, sets: &mut Sets) -> Sections<'r> {
@@ -233,6 +236,7 @@ impl Town<'_> {
             ingress: rules(raw.ingress.default, &self.ingress)?,
             tls: self.tls.finish(report)?,
             tls_limits: raw.tls.limits,
+            http: self.http.finish(report)?,
             location: report.location(id.span),
         })
     }

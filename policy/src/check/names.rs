@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use super::sets::find_file;
+use super::sets::{Sets, find_file};
 use super::unknown;
 use crate::checked::NameList;
 use crate::diagnostic::{Problem, Report, Span, near};
@@ -79,10 +79,14 @@ fn list<'a>(raw: &RawNames, source: &'a Source, files: &mut Files<'a>, report: &
 
 impl NameLists {
     /// A list by its name, which from then on is in use; reports a name that is none.
-    pub fn find(&mut self, name: &str, span: Span, report: &mut Report<'_>) -> Option<&ResolvedNames> {
+    pub fn find(&mut self, name: &str, span: Span, sets: &Sets, report: &mut Report<'_>) -> Option<&ResolvedNames> {
         if !self.by_name.contains_key(name) {
             let lost = self.file.is_none_or(|file| report.may_define(file, name));
-            if !lost {
+            if sets.has(name) {
+                let message = format!("`@{name}` is a set of addresses, not a list of names");
+                let help = "name it in `to`, or make a list of `[names]`".to_owned();
+                report.push(Problem::error("unknown-names", span, message).help(help));
+            } else if !lost {
                 let marked: Vec<String> = self.by_name.keys().map(|name| format!("@{name}")).collect();
                 let candidates = marked.iter().map(String::as_str);
                 unknown("unknown-names", "list of names", &format!("@{name}"), span, candidates, report);
@@ -134,7 +138,10 @@ impl NameLists {
         for (name, list) in unused {
             let problem =
                 Problem::warning("unused-names", list.span, format!("nothing uses the list of names `{name}`"));
-            report.push(problem.help(format!("remove it, or name it in `sni` of a TLS rule: `@{name}`")));
+            report
+                .push(problem.help(format!(
+                    "remove it, or name it in `sni` of a TLS rule or `host` of an HTTP rule: `@{name}`"
+                )));
         }
     }
 

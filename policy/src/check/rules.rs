@@ -226,6 +226,18 @@ pub(super) fn nobody(sides: [Side<'_>; 2]) -> Option<Nobody> {
     (!meet).then_some(Nobody { span: raw.span, why: "of the other family than all of `from`", help })
 }
 
+/// Whether the clients are none of a municipality's own, which alone come as far as to the inspector.
+pub(super) fn stranger(
+    from: &Option<Addresses>,
+    raw: &Option<List<Spanned<Item>>>,
+    own: Option<&Ranges>,
+) -> Option<Nobody> {
+    let (from, raw, own) = (from.as_ref()?, raw.as_ref()?, own?);
+    let help = "`from` is the municipality's side: add these to `prefixes`, or correct them".to_owned();
+    let why = "none of the municipality's own addresses";
+    (!from.intersects(own)).then_some(Nobody { span: raw.span, why, help })
+}
+
 /// Reports a rule whose inside addresses are none of the municipality's, so that no packet gets as far as to it.
 pub(crate) fn meets_insiders(rule: &mut ResolvedRule<'_>, own: &Ranges, report: &mut Report<'_>) {
     let egress = rule.directions.contains(&Direction::Egress);

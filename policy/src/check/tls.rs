@@ -3,7 +3,7 @@
 mod across;
 mod openings;
 mod roots;
-mod unreachable;
+pub(super) mod unreachable;
 
 use super::lists::Addresses;
 use super::names::NameLists;
@@ -75,7 +75,7 @@ fn rule<'r>(
         && raw.speaks.as_ref().is_none_or(|list| list.complete)
         && [&raw.ja4, &raw.alpn].iter().all(|list| list.as_ref().is_none_or(|list| list.complete));
     let sni = raw.sni.as_ref().map(|list| {
-        let (sni, all) = hosts(list, names, report);
+        let (sni, all) = hosts(list, sets, names, report);
         complete &= all;
         sni
     });
@@ -83,7 +83,12 @@ fn rule<'r>(
 }
 
 /// Names of a server, and whether all of them could be read.
-pub(super) fn hosts(list: &List<Spanned<HostItem>>, names: &mut NameLists, report: &mut Report<'_>) -> (Hosts, bool) {
+pub(super) fn hosts(
+    list: &List<Spanned<HostItem>>,
+    sets: &Sets,
+    names: &mut NameLists,
+    report: &mut Report<'_>,
+) -> (Hosts, bool) {
     let mut spelled_out = Vec::new();
     let mut hosts = Hosts::default();
     let mut complete = list.complete;
@@ -91,7 +96,7 @@ pub(super) fn hosts(list: &List<Spanned<HostItem>>, names: &mut NameLists, repor
         match &item.value {
             HostItem::Name(name) => spelled_out.push(name.as_str()),
             HostItem::None => hosts.none = true,
-            HostItem::List(name) => match names.find(name, item.span, report) {
+            HostItem::List(name) => match names.find(name, item.span, sets, report) {
                 Some(list) => {
                     complete &= list.complete;
                     hosts.named.insert(name.clone(), list.names.clone());
@@ -114,21 +119,13 @@ impl<'r> ResolvedTlsRule<'r> {
         };
         let sni = raw.sni.as_ref().filter(|_| self.sni.as_ref().is_some_and(Hosts::is_nobody));
         rules::nobody([("from", &self.from, &raw.from), ("to", &self.to, &raw.to)])
-            .or_else(|| self.stranger(own))
+            .or_else(|| rules::stranger(&self.from, &raw.from, own))
             .or_else(|| empty(empty_list(&raw.services), "ports"))
             .or_else(|| empty(empty_list(&raw.speaks), "speaks"))
             .or_else(|| empty(sni.map(|list| list.span), "sni"))
             .or_else(|| empty(empty_list(&raw.ja4), "ja4"))
             .or_else(|| empty(empty_list(&raw.alpn), "alpn"))
             .or_else(|| self.speechless())
-    }
-
-    /// Only a municipality's own addresses come as far as to its rules.
-    fn stranger(&self, own: Option<&Ranges>) -> Option<Nobody> {
-        let (from, raw, own) = (self.from.as_ref()?, self.raw.from.as_ref()?, own?);
-        let help = "`from` is the municipality's side: add these to `prefixes`, or correct them".to_owned();
-        let why = "none of the municipality's own addresses";
-        (!from.intersects(own)).then_some(Nobody { span: raw.span, why, help })
     }
 
     /// What it asks for, nobody can open a connection with.
@@ -190,7 +187,7 @@ impl<'r> ResolvedTlsRule<'r> {
     }
 }
 
-fn empty_list<T>(list: &Option<List<T>>) -> Option<Span> {
+pub(super) fn empty_list<T>(list: &Option<List<T>>) -> Option<Span> {
     list.as_ref().filter(|list| list.items.is_empty()).map(|list| list.span)
 }
 

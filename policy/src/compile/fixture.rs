@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use abi::Direction;
 use ipnet::IpNet;
 
-use crate::checked::{Action, Attachment, Isolation, Municipality, Policy, Rule, Rules, Service, Set, Tls};
+use crate::checked::{Action, Attachment, Http, Isolation, Municipality, Policy, Rule, Rules, Service, Set, Tls};
 use crate::source::Location;
 use crate::tls::Limits;
 
@@ -47,6 +47,7 @@ pub(crate) fn municipality(id: &str, vlan: u16) -> Municipality {
         ingress: Rules { default: Action::Deny, rules: Vec::new() },
         tls: Tls::default(),
         tls_limits: Limits::default(),
+        http: Http::default(),
         location: at(&file, 1),
     }
 }

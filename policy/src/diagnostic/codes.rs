@@ -3,7 +3,7 @@
 use super::Severity::{self, Error, Warning};
 
 /// Every code, how bad it is, and what it says. Sorted.
-pub const CODES: [(&str, Severity, &str); 65] = [
+pub const CODES: [(&str, Severity, &str); 69] = [
     ("ambiguous-owner", Warning, "a public prefix is claimed by two municipalities, so that neither owns it"),
     (
         "bad-address",
@@ -16,14 +16,18 @@ pub const CODES: [(&str, Severity, &str); 65] = [
     ("bad-ja4", Error, "not a JA4 fingerprint"),
     ("bad-limit", Error, "a budget that nobody could have"),
     ("bad-line", Error, "a line of a set or country file that cannot be read"),
+    ("bad-method", Error, "not a method of HTTP"),
     ("bad-name", Error, "not a host name"),
+    ("bad-path", Error, "not a pattern that paths can be compared with"),
     ("bad-port", Error, "not `tcp/80`, `udp/3478-3481`, `tcp` or `udp`"),
     ("bad-port-name", Error, "not the name of a network interface"),
     ("bad-prefix", Error, "neither an address nor a prefix"),
     ("bad-protocol", Error, "not a protocol's name or number"),
     ("bad-reference", Error, "neither a prefix, a set nor a section, or a set written the wrong way"),
     ("bad-resolver", Error, "not an address where names can be looked up"),
+    ("bad-size", Error, "not a size with its unit, or too large a one"),
     ("bad-slug", Error, "an id with other characters than ids have"),
+    ("bad-tenant", Error, "not a tenant, or none at all"),
     ("bad-value", Error, "not one of the words that a key may have"),
     ("bad-vlan", Error, "not a VLAN, or not one or two of them"),
     ("capacity", Error, "more than the gateway's tables hold"),
@@ -44,6 +48,7 @@ pub const CODES: [(&str, Severity, &str); 65] = [
     ("missing-key", Error, "a key that has to be there"),
     ("nat-not-ipv4", Error, "an IPv6 address in a NAT pool"),
     ("nat-pool-overlap", Error, "pools of two municipalities that overlap"),
+    ("never-inspected", Warning, "TLS or HTTP rules where no packet rule inspects anything"),
     ("never-matches", Warning, "a rule that matches nothing by itself"),
     ("no-address", Error, "an attachment on which the gateway has no address"),
     ("no-attachment", Error, "a municipality that is attached nowhere"),
@@ -59,7 +64,6 @@ pub const CODES: [(&str, Severity, &str); 65] = [
     ("section-in-baseline", Error, "a section in a rule of the prefecture"),
     ("section-outside-prefixes", Error, "a section with addresses that the municipality does not have"),
     ("syntax", Error, "not TOML"),
-    ("tls-without-inspect", Warning, "TLS rules that nothing is inspected for"),
     ("unchecked-rules", Warning, "too much work to look for unreachable rules"),
     ("unknown-country", Warning, "a country that no country file speaks of"),
     ("unknown-key", Error, "a key that means nothing"),

@@ -1,6 +1,7 @@
 //! Explanations of a small policy, word for word.
 
 use super::*;
+use crate::http::{FileType, HttpAction};
 use crate::source::Source;
 use crate::tls::{Opening, TlsAction};
 
@@ -70,6 +71,23 @@ trust_sni = true
 name = "no-ssh"
 speaks = ["server-first", "other"]
 action = "block"
+[[http.rule]]
+name = "no-programs"
+types = ["pe"]
+action = "block"
+[[http.rule]]
+name = "uploads"
+host = [".drive.example"]
+path = ["/up/"]
+methods = ["PUT"]
+upload_limit = "1 KiB"
+action = "allow"
+[[http.rule]]
+name = "no-drive"
+host = [".drive.example"]
+action = "block"
+[http.tenants]
+microsoft = { allowed = ["sendai.example"], context = "72f988bf-86f1-41af-91ab-2d7cd011db47" }
 "#;
 
 fn policy() -> Policy {
@@ -239,4 +257,51 @@ fn a_hello_that_nobody_could_send_is_refused() {
     assert!(refused(named("*.example.jp")).contains("`*.example.jp` is not a host name"));
     assert!(refused(named(".example.jp")).contains("`.example.jp` is not a host name"));
     assert!(refused(Hello { opening: Opening::Http, ..named("a.jp") }).contains("`http` has no ClientHello"));
+}
+
+fn requested(text: &str, kind: Option<FileType>) -> Explanation {
+    let request = Request { kind, ..Request::parse(text).expect(text) };
+    let (opening, sni) = match request.is_secure {
+        true => (Opening::Tls, Some(request.host.clone())),
+        false => (Opening::Http, None),
+    };
+    let hello = Hello { opening, sni, request: Some(request), ..Hello::empty() };
+    explain(&policy(), "lan0.101", "tcp 10.4.7.7:51000 > 192.0.2.4:8443", Some(&hello)).expect(text)
+}
+
+#[test]
+fn a_request_in_an_opened_connection_is_judged_by_http_rules() {
+    let text = requested("PUT https://X.Drive.example/up//../up/x?y", None).to_string();
+    let expected = "
+  http          0 HTTP rules of the prefecture, 3 of sendai; PUT x.drive.example, path that may be read as /up/up/x or /up/x
+                → allow: an HTTP rule of the municipality, rule `uploads` (municipalities/sendai.toml:42); up to 1024 bytes from the client
+                not `no-programs` (municipalities/sendai.toml:38): nothing of these `types` is transferred
+inspect, rule, rule `seen` (municipalities/sendai.toml:24), municipality sendai
+then inspect, the default of TLS rules
+then allow, HTTP rule `uploads` (municipalities/sendai.toml:42)";
+    assert!(text.ends_with(expected), "{text}");
+    let json = serde_json::to_value(requested("GET https://x.drive.example", None)).expect("it is data");
+    assert_eq!((&json["http"]["action"], &json["http"]["rule"]["name"]), (&"block".into(), &"no-drive".into()));
+    let typed = requested("GET http://a.example/", Some(FileType::Pe)).http.expect("it is asked");
+    assert_eq!((typed.action, typed.rule.map(|rule| rule.name)), (HttpAction::Block, Some("no-programs".to_owned())));
+    let login = requested("GET https://login.windows.net/", None);
+    assert!(
+        login.to_string().contains("no HTTP rule matches; with Restrict-Access-To-Tenants: sendai.example; with"),
+        "{login}"
+    );
+    let spliced = requested("GET https://www.bank.example/", None);
+    assert!(spliced.http.is_none() && spliced.to_string().contains("action splice"), "{spliced}");
+}
+
+#[test]
+fn what_is_no_request_is_refused() {
+    for text in ["GET", "GET a.example/", "GET ftp://a.example/", "https://a.example/", "GET https://a.example/ x"] {
+        assert_eq!(Request::parse(text), Err(HelloError::Request(text.to_owned())));
+    }
+    assert!(matches!(Request::parse("GET https://*.example/"), Err(HelloError::Name(..))));
+    let request = Request::parse("GET  https://a.example:8443?x").expect("it is one");
+    assert_eq!(request.url(), "https://a.example/?x");
+    let hello = Hello { opening: Opening::Http, request: Some(request), ..Hello::empty() };
+    let error = explain(&policy(), "lan0.101", "tcp 10.4.7.7:51000 > 192.0.2.4:8443", Some(&hello)).expect_err("bad");
+    assert_eq!(error.to_string(), "`https://a.example/?x` does not come in a connection that opens with http");
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Explanation, Stage};
+use super::{DecidingRule, Explanation, Stage};
 use crate::model::{Mismatch, Skipped};
 
 impl fmt::Display for Explanation {
@@ -25,17 +25,21 @@ impl fmt::Display for Explanation {
             write!(f, ", municipality {municipality}")?;
         }
         if let Some(tls) = &self.tls {
-            write!(f, "\nthen {}, ", tls.action.name())?;
-            match &tls.rule {
-                Some(rule) => {
-                    let owner = if rule.baseline { "the prefecture's TLS rule" } else { "TLS rule" };
-                    write!(f, "{owner} `{}` ({}:{})", rule.name, rule.location.file, rule.location.line)?;
-                }
-                None => write!(f, "the default of TLS rules")?,
-            }
+            then(f, tls.action.name(), "TLS", tls.rule.as_ref())?;
+        }
+        if let Some(http) = &self.http {
+            then(f, http.action.name(), "HTTP", http.rule.as_ref())?;
         }
         Ok(())
     }
+}
+
+/// What a later stage comes to, on a line of its own.
+fn then(f: &mut fmt::Formatter<'_>, action: &str, kind: &str, rule: Option<&DecidingRule>) -> fmt::Result {
+    write!(f, "\nthen {action}, ")?;
+    let Some(rule) = rule else { return write!(f, "the default of {kind} rules") };
+    let owner = if rule.baseline { "the prefecture's " } else { "" };
+    write!(f, "{owner}{kind} rule `{}` ({}:{})", rule.name, rule.location.file, rule.location.line)
 }
 
 /// Rules that did not match, one line for each cause.

@@ -54,11 +54,19 @@ pub enum Mismatch {
     Alpn,
     /// ECH is, or is not, offered.
     Ech,
+    /// The server's name is not in `host`; of HTTP rules, as all that follow.
+    Host,
+    /// The method is not in `methods`.
+    Method,
+    /// The path is not in `path`.
+    Path,
+    /// What is transferred is of none of `types`.
+    Type,
 }
 
 impl Mismatch {
     /// In the order in which they are told.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Direction,
         Self::Opening,
         Self::Name,
@@ -68,6 +76,10 @@ impl Mismatch {
         Self::Ja4,
         Self::Alpn,
         Self::Ech,
+        Self::Host,
+        Self::Method,
+        Self::Path,
+        Self::Type,
     ];
 
     /// In words.
@@ -82,6 +94,10 @@ impl Mismatch {
             Self::Ja4 => "the fingerprint is not in `ja4`",
             Self::Alpn => "no offered protocol is in `alpn`",
             Self::Ech => "`ech` says otherwise",
+            Self::Host => "the host is not in `host`",
+            Self::Method => "the method is not in `methods`",
+            Self::Path => "the path is not in `path`",
+            Self::Type => "nothing of these `types` is transferred",
         }
     }
 }

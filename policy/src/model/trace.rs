@@ -32,6 +32,8 @@ pub enum Stage {
     Create,
     /// What becomes of an inspected connection; no packet's stage, so only an explanation has it.
     Tls,
+    /// What becomes of a request in it, likewise.
+    Http,
 }
 
 impl Stage {
@@ -49,6 +51,7 @@ impl Stage {
             Self::Rules => "rules",
             Self::Create => "create",
             Self::Tls => "tls",
+            Self::Http => "http",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The small words of the format: prefixes, slugs, services. Each says what is wrong and what to write instead.
 
+mod http;
 mod tls;
 
 use std::net::IpAddr;
@@ -8,6 +9,7 @@ use ipnet::IpNet;
 
 use super::raw::Item;
 use crate::checked::Service;
+pub(crate) use http::{directory, method, path, size, tenant};
 pub(crate) use tls::{alpn, ja4, resolver};
 
 /// Why a word is not what it should be: code, message and help.

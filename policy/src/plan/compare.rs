@@ -5,10 +5,11 @@ use std::fmt::Display;
 
 use ipnet::IpNet;
 
+use super::http;
 use super::rules::{self, action};
 use super::tls;
 use super::{Change, Entries, Fate, MunicipalityPlan, Plan, SHOWN};
-use crate::checked::{Isolation, Municipality, Policy, Prefixes, Rules, Set, Tls};
+use crate::checked::{Http, Isolation, Municipality, Policy, Prefixes, Rules, Set, Tls};
 
 pub(super) fn policies(old: Option<&Policy>, new: &Policy) -> Plan {
     let nothing = Policy::default();
@@ -30,6 +31,7 @@ pub(super) fn policies(old: Option<&Policy>, new: &Policy) -> Plan {
     prefecture.list("essential services", &old.essential, &new.essential);
     prefecture.0.extend(rules::compare("baseline", &old.baseline, &new.baseline, &mut compared));
     tls::prefecture(&mut prefecture, old, new, &mut compared);
+    http::http(&mut prefecture, &old.http, &new.http, &mut compared);
     Plan { prefecture: prefecture.0, municipalities: municipalities(old, new, &mut compared) }
 }
 
@@ -74,6 +76,7 @@ fn absent(municipality: &Municipality) -> Municipality {
         ingress: closed(&municipality.ingress),
         tls: Tls { rules: Vec::new(), ..municipality.tls.clone() },
         tls_limits: municipality.tls_limits,
+        http: Http { rules: Vec::new(), ..municipality.http.clone() },
         location: municipality.location.clone(),
     }
 }
@@ -87,6 +90,8 @@ fn whole(old: &Municipality, new: &Municipality) -> Vec<Change> {
     changes.list("ingress rules", &names(&old.ingress), &names(&new.ingress));
     let names = |tls: &Tls| tls.rules.iter().map(|it| it.name.clone()).collect::<Vec<_>>();
     changes.list("tls rules", &names(&old.tls), &names(&new.tls));
+    let names = |http: &Http| http.rules.iter().map(|it| it.name.clone()).collect::<Vec<_>>();
+    changes.list("http rules", &names(&old.http), &names(&new.http));
     changes.0
 }
 
@@ -99,6 +104,7 @@ fn municipality(old: &Municipality, new: &Municipality, compared: &mut Compared)
         changes.0.extend(rules::compare(direction, &old.rules, &new.rules, compared));
     }
     tls::municipality(&mut changes, old, new, compared);
+    http::http(&mut changes, &old.http, &new.http, compared);
     changes.0
 }
 

@@ -1,13 +1,14 @@
 //! How plans read, and that they miss nothing.
 
+mod inspection;
+
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::*;
 use crate::Numbering;
-use crate::checked::{Action, Hosts, Isolation, NameList, Rule, TlsRule};
+use crate::checked::{Action, Isolation, Rule};
 use crate::compile::fixture::{attachment, municipality, nets, prefecture, rule, set, tcp};
-use crate::tls::{Bypass, ClientCertificates, Ech, Names, Opening, Root, TlsAction};
 
 fn before() -> Policy {
     let mut sendai = municipality("sendai", 101);
@@ -154,98 +155,6 @@ fn lists_that_rules_share_are_compared_one_by_one() {
     assert_eq!(text(lists(&[all]), lists(&apart)), says("to: the same prefixes, in other lists"));
     assert_eq!(text(lists(&[own]), None), says("to: 203.0.113.9/32 → any"));
     assert_eq!(text(lists(&[own]), lists(&[])), says("to: 203.0.113.9/32 → none"));
-}
-
-#[test]
-fn tls_rules_and_lists_of_names_are_told_in_the_words_of_packet_rules() {
-    let names = |names: &[&str]| Names::new(names.to_vec());
-    let list = |list: &[&str]| NameList { names: names(list), location: Default::default() };
-    let tls_rule = |name: &str| TlsRule {
-        name: name.to_owned(),
-        from: None,
-        to: None,
-        services: None,
-        speaks: None,
-        sni: None,
-        ja4: None,
-        alpn: None,
-        ech: None,
-        action: TlsAction::Inspect,
-        trust_sni: false,
-        client_certificates: ClientCertificates::Refuse,
-        location: Default::default(),
-    };
-    let hosts = |spelled_out: &[&str], named: &[&str], none| {
-        let named = named.iter().map(|list| (list.to_string(), names(&["whatever.jp"]))).collect();
-        Some(Hosts { spelled_out: names(spelled_out), named, none })
-    };
-    let mut before = before();
-    before.names.insert("banks".to_owned(), list(&["a.jp", "b.jp"]));
-    before.roots = vec![Root { file: "roots/a.pem".to_owned(), pem: "A".to_owned() }];
-    before.tls.rules = ["games", "banks", "mail", "rest"].map(tls_rule).into();
-    before.tls.rules[1].sni = hosts(&["www.a.jp"], &["banks"], false);
-    let mut after = before.clone();
-    assert!(plan(Some(&before), &after).is_empty());
-    after.names.insert("banks".to_owned(), list(&["b.jp", ".c.jp"]));
-    after.names.insert("gov".to_owned(), list(&[".go.jp"]));
-    after.resolvers = vec!["192.0.2.53:53".parse().expect("an address")];
-    after.roots[0].pem = "B".to_owned();
-    after.tls.default = Some(TlsAction::Block);
-    after.tls.rules = ["rest", "banks", "mail", "new"].map(tls_rule).into();
-    after.tls.rules[1] = TlsRule {
-        from: Some(nets(&["10.4.20.0/24"]).into()),
-        services: Some(vec![tcp(443, 443)]),
-        speaks: Some(vec![Opening::Tls, Opening::ServerFirst]),
-        sni: hosts(&[".a.jp"], &["banks", "gov"], true),
-        ja4: Some(vec!["t13d1516h2_8daaf6152771_b186095e22b6".to_owned()]),
-        alpn: Some(Vec::new()),
-        ech: Some(Ech::Offered),
-        action: TlsAction::Splice,
-        trust_sni: true,
-        client_certificates: ClientCertificates::Splice,
-        ..tls_rule("banks")
-    };
-    let sendai = &mut after.municipalities[1];
-    sendai.tls.bypass = Some(Bypass::Suggest);
-    sendai.tls.rules.push(tls_rule("own"));
-    sendai.tls_limits.sessions = 7;
-    let mut shiogama = municipality("shiogama", 103);
-    shiogama.tls.rules.push(tls_rule("own"));
-    after.municipalities.push(shiogama);
-    assert_eq!(
-        plan(Some(&before), &after).to_string(),
-        "\
-prefecture
-  lists of names: gov added
-  names of list `banks`: .c.jp added, a.jp removed
-  names of list `gov`: .go.jp added
-  tls resolvers: 192.0.2.53:53 added
-  tls roots: other certificates in roots/a.pem
-  tls default: block (new)
-  tls rule `games`: removed
-  tls rule `rest`: moved from position 4 to 1
-  tls rule `banks`: changed
-    from: any → 10.4.20.0/24
-    ports: any → tcp/443
-    speaks: any → server-first, tls
-    sni: .a.jp, @gov, none added, www.a.jp removed
-    ja4: any → t13d1516h2_8daaf6152771_b186095e22b6
-    alpn: any → none
-    ech: offered (new)
-    action: inspect → splice
-    trust_sni: false → true
-    client_certificates: refuse → splice
-  tls rule `new`: added at position 4
-sendai (仙台市)
-  tls bypass: suggest (new)
-  tls rule `own`: added at position 1
-  tls limit sessions: 2000 → 7
-shiogama (shiogama): new municipality
-  attachments: lan0.103 added
-  prefixes: 10.4.0.0/16 added
-  tls rules: own added
-"
-    );
 }
 
 /// A plan that is silent while the tables differ would hide a change from whoever reads it.

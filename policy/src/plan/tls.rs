@@ -67,7 +67,7 @@ fn contents(old: &TlsRule, new: &TlsRule, compared: &mut Compared) -> Vec<Change
     changes.0
 }
 
-fn words<'r, T, W: Ord + Display>(
+pub(super) fn words<'r, T, W: Ord + Display>(
     changes: &mut Changes,
     what: &str,
     old: &'r Option<Vec<T>>,

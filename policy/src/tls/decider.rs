@@ -1,7 +1,8 @@
 //! Which rule decides: the first that matches, as for packets.
 
-use super::lookup::{LISTS, Lists, Lookup};
-use super::{Asked, BadView, ClientCertificates, Ruling, TlsAction, VIEW_VERSION, View, ViewRule, canonical};
+use super::heard::Heard;
+use super::lookup::Lookup;
+use super::{Asked, BadView, ClientCertificates, Ruling, TlsAction, View, ViewRule};
 use crate::check::ranges::Ranges;
 use crate::model::Mismatch;
 
@@ -14,44 +15,20 @@ pub struct Decider {
     names: Lookup,
 }
 
-/// What the client calls the server.
-struct Name {
-    kind: Kind,
-    /// The lists that have it.
-    lists: Lists,
-}
-
-enum Kind {
-    None,
-    /// No host name, or none that anybody could have: neither a rule for names nor one for `none` matches.
-    Unreadable,
-    Readable,
-}
-
 impl Decider {
     /// Takes a view apart.
     ///
     /// # Errors
     /// It is of another version, or does not hold together.
     pub fn new(view: View) -> Result<Self, BadView> {
-        if view.version != VIEW_VERSION {
-            return Err(BadView::Version(view.version));
-        }
-        if view.names.len() > LISTS {
-            return Err(BadView::TooManyLists(view.names.len()));
-        }
-        let within = |lists: &[u32], count: usize| lists.iter().all(|&list| (list as usize) < count);
-        let sides =
-            |rule: &ViewRule| [&rule.from, &rule.to].into_iter().flatten().all(|it| within(it, view.addresses.len()));
-        let names = |rule: &ViewRule| rule.sni.iter().all(|sni| within(&sni.lists, view.names.len()));
-        if let Some(bad) = view.rules.iter().position(|rule| !sides(rule) || !names(rule)) {
-            return Err(BadView::NoSuchList(bad));
-        }
+        view.check()?;
+        let named = view.rules.iter().filter_map(|rule| rule.sni.as_ref());
+        let names = Lookup::new(&view.names, named.flat_map(|sni| &sni.lists).copied());
         Ok(Self {
             rules: view.rules,
             default: view.default,
             addresses: view.addresses.iter().map(Ranges::of).collect(),
-            names: Lookup::new(view.names),
+            names,
         })
     }
 
@@ -67,7 +44,7 @@ impl Decider {
             destination: (asked.destination.ip().to_canonical(), asked.destination.port()).into(),
             ..*asked
         };
-        let name = self.name(asked);
+        let name = Heard::new(asked.sni.filter(|_| asked.opening.has_hello()), &self.names);
         for rule in &self.rules {
             match self.mismatch(rule, asked, &name) {
                 Some(why) => skip(rule, why),
@@ -84,27 +61,10 @@ impl Decider {
         Ruling { action: self.default, rule: None, trust_sni: false, client_certificates: ClientCertificates::Refuse }
     }
 
-    fn name(&self, asked: &Asked<'_>) -> Name {
-        let empty = |kind| Name { kind, lists: Lists::none() };
-        match asked.sni.filter(|sni| asked.opening.has_hello() && !sni.is_empty()) {
-            None => empty(Kind::None),
-            // Only lists have names that begin with a dot.
-            Some(sni) if sni.starts_with('.') => empty(Kind::Unreadable),
-            Some(sni) => match canonical(sni) {
-                Ok(sni) => Name { kind: Kind::Readable, lists: self.names.find(&sni) },
-                Err(_) => empty(Kind::Unreadable),
-            },
-        }
-    }
-
     /// The first thing that a rule asks for in vain; what is told in few steps comes first.
-    fn mismatch(&self, rule: &ViewRule, asked: &Asked<'_>, name: &Name) -> Option<Mismatch> {
+    fn mismatch(&self, rule: &ViewRule, asked: &Asked<'_>, name: &Heard) -> Option<Mismatch> {
         let is_spoken = any(&rule.speaks, |&opening| opening == asked.opening);
-        let is_named = rule.sni.as_ref().is_none_or(|sni| match name.kind {
-            Kind::None => sni.none,
-            Kind::Unreadable => false,
-            Kind::Readable => sni.lists.iter().any(|&list| name.lists.contains(list)),
-        });
+        let is_named = rule.sni.as_ref().is_none_or(|sni| name.is_in(sni));
         let is_served = any(&rule.services, |service| {
             let within = |(first, last)| (first..=last).contains(&asked.destination.port());
             service.protocol == asked.opening.protocol() && service.ports.is_none_or(within)

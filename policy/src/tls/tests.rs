@@ -256,5 +256,5 @@ fn a_view_that_does_not_hold_together_is_refused() {
     let lists = 2 * lookup::LISTS;
     assert_eq!(refused(&|view| view.names = vec![Names::default(); lists]), BadView::TooManyLists(lists));
     let far = |view: &mut View| view.rules.first_mut().expect("there is a rule").to = Some(vec![9_999]);
-    assert_eq!(refused(&far), BadView::NoSuchList(0));
+    assert_eq!(refused(&far), BadView::NoSuchList(view.rules[0].rule.name.clone()));
 }

@@ -7,8 +7,11 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::lookup::LISTS;
 use super::{Bypass, ClientCertificates, Ech, Layer, Limits, Names, OnBadCertificate, Opening, TlsAction};
-use crate::checked::{Addresses, Hosts, Policy, Prefixes, Service, TlsRule};
+use crate::checked::{Addresses, Hosts, HttpRule, Policy, Prefixes, Service, TlsRule};
+use crate::http::{MicrosoftTenants, ViewHttpRule};
+use crate::source::Location;
 
 /// The version of [`View`]: whoever receives another one refuses it.
 pub const VIEW_VERSION: u32 = 1;
@@ -22,7 +25,7 @@ pub struct View {
     pub municipality: String,
     /// Its name.
     pub name: String,
-    /// Its own addresses.
+    /// Its own addresses, published ones included.
     pub prefixes: Vec<IpNet>,
     /// The gateway's own addresses where the municipality is attached, with the length of their segment.
     pub gateway: Vec<IpNet>,
@@ -44,6 +47,10 @@ pub struct View {
     pub bypass: Bypass,
     /// What the inspector may use.
     pub limits: Limits,
+    /// The prefecture's HTTP rules, then the municipality's: the first match wins.
+    pub http: Vec<ViewHttpRule>,
+    /// Whose Microsoft accounts may be used; none: anybody's.
+    pub microsoft_tenants: Option<MicrosoftTenants>,
 }
 
 /// Certificates to trust.
@@ -107,14 +114,14 @@ pub struct RuleRef {
 }
 
 /// Why a view cannot be used. Whoever made it is at fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadView {
     /// Of another build.
     #[error("the view is of version {0}, this program knows {VIEW_VERSION}; install both from one build")]
     Version(u32),
     /// A number without a list.
-    #[error("rule {0} refers to a list that is not there")]
-    NoSuchList(usize),
+    #[error("rule `{0}` refers to a list that is not there")]
+    NoSuchList(String),
     /// More than [`super::limits`] allow.
     #[error("{0} lists of names are more than there can be")]
     TooManyLists(usize),
@@ -126,6 +133,9 @@ impl View {
         let municipality = policy.municipalities.iter().find(|it| it.id == municipality)?;
         let (above, own) = (&policy.tls, &municipality.tls);
         let mut lists = Lists::default();
+        let prefectural = policy.http.rules.iter().map(|rule| (Layer::Prefecture, rule));
+        let http = prefectural.chain(municipality.http.rules.iter().map(|rule| (Layer::Municipality, rule)));
+        let http = http.map(|(layer, rule)| lists.http_rule(layer, rule)).collect();
         let prefectural = above.rules.iter().map(|rule| (Layer::Prefecture, rule));
         let rules = prefectural.chain(own.rules.iter().map(|rule| (Layer::Municipality, rule)));
         let rules = rules.map(|(layer, rule)| lists.rule(layer, rule)).collect();
@@ -133,7 +143,7 @@ impl View {
             version: VIEW_VERSION,
             municipality: municipality.id.clone(),
             name: municipality.name.clone(),
-            prefixes: municipality.prefixes.clone(),
+            prefixes: municipality.prefixes.iter().chain(&municipality.published).copied().collect(),
             gateway: municipality.attachments.iter().flat_map(|it| &it.addresses).copied().collect(),
             rules,
             addresses: lists.addresses,
@@ -144,7 +154,29 @@ impl View {
             on_bad_certificate: own.on_bad_certificate.or(above.on_bad_certificate).unwrap_or(OnBadCertificate::Mirror),
             bypass: own.bypass.or(above.bypass).unwrap_or(Bypass::Off),
             limits: municipality.tls_limits,
+            http,
+            microsoft_tenants: municipality.http.microsoft.clone().or_else(|| policy.http.microsoft.clone()),
         })
+    }
+
+    /// Whether it is of this version and holds together.
+    pub(crate) fn check(&self) -> Result<(), BadView> {
+        if self.version != VIEW_VERSION {
+            return Err(BadView::Version(self.version));
+        }
+        if self.names.len() > LISTS {
+            return Err(BadView::TooManyLists(self.names.len()));
+        }
+        let known = |lists: &[u32], count: usize| lists.iter().all(|&list| (list as usize) < count);
+        let sides = |side: &Option<Vec<u32>>| side.as_ref().is_none_or(|lists| known(lists, self.addresses.len()));
+        let hosts = |hosts: &Option<HostLists>| hosts.as_ref().is_none_or(|it| known(&it.lists, self.names.len()));
+        let tls = |rule: &ViewRule| sides(&rule.from) && sides(&rule.to) && hosts(&rule.sni);
+        let http = |rule: &ViewHttpRule| sides(&rule.from) && hosts(&rule.host);
+        let bad_tls = self.rules.iter().find(|rule| !tls(rule)).map(|rule| &rule.rule);
+        match bad_tls.or_else(|| self.http.iter().find(|rule| !http(rule)).map(|rule| &rule.rule)) {
+            Some(bad) => Err(BadView::NoSuchList(bad.name.clone())),
+            None => Ok(()),
+        }
     }
 
     /// Whether an address is one of the gateway's own.
@@ -164,9 +196,8 @@ struct Lists {
 
 impl Lists {
     fn rule(&mut self, layer: Layer, rule: &TlsRule) -> ViewRule {
-        let location = &rule.location;
         ViewRule {
-            rule: RuleRef { name: rule.name.clone(), layer, file: location.file.clone(), line: location.line },
+            rule: reference(layer, &rule.name, &rule.location),
             from: rule.from.as_ref().map(|from| self.addresses(from)),
             to: rule.to.as_ref().map(|to| self.addresses(to)),
             services: rule.services.clone(),
@@ -178,6 +209,19 @@ impl Lists {
             action: rule.action,
             trust_sni: rule.trust_sni,
             client_certificates: rule.client_certificates,
+        }
+    }
+
+    fn http_rule(&mut self, layer: Layer, rule: &HttpRule) -> ViewHttpRule {
+        ViewHttpRule {
+            rule: reference(layer, &rule.name, &rule.location),
+            from: rule.from.as_ref().map(|from| self.addresses(from)),
+            host: rule.host.as_ref().map(|host| self.hosts(host)),
+            path: rule.path.clone(),
+            methods: rule.methods.clone(),
+            types: rule.types.clone(),
+            upload_limit: rule.upload_limit,
+            action: rule.action,
         }
     }
 
@@ -195,6 +239,10 @@ impl Lists {
     fn names(&mut self, names: &Names) -> u32 {
         *self.known_names.entry(names.place()).or_insert_with(|| push(&mut self.names, names))
     }
+}
+
+fn reference(layer: Layer, name: &str, location: &Location) -> RuleRef {
+    RuleRef { name: name.to_owned(), layer, file: location.file.clone(), line: location.line }
 }
 
 fn push<T: Clone>(lists: &mut Vec<T>, list: &T) -> u32 {

@@ -88,6 +88,20 @@ ja4 = ["t13d1516h2_8daaf6152771_b186095e22b6"]
 alpn = ["h2"]
 ech = "absent"
 action = "block"
+[[http.rule]]
+name = "庁内便"
+from = ["taxation"]
+host = ["@gov", "up.example.jp"]
+path = ["/upload/", "/files/*/raw"]
+methods = ["POST", "PUT"]
+upload_limit = "20 MiB"
+action = "allow"
+[[http.rule]]
+name = "programs"
+types = ["pe", "elf"]
+action = "block"
+[http.tenants]
+microsoft = { allowed = ["shiomi.example.jp"], context = "72f988bf-86f1-41af-91ab-2d7cd011db47" }
 "#;
 
 const SHIRAKABA: &str = r#"id = "shirakaba"
@@ -189,6 +203,7 @@ pub fn cases() -> Vec<Case> {
         ("names_empty", "empty-names", "[\".go.jp\", \".lg.jp\"]", "[]"),
         ("names_unused", "unused-names", "[tls]", "games = { names = [\".game.example\"] }\n[tls]"),
         ("names_unknown", "unknown-names", "\"@banks\"", "\"@bank\""),
+        ("names_is_set", "unknown-names", "\"@banks\"", "\"@banks\", \"@offices\""),
         ("name_wildcard", "bad-name", "\".lg.jp\"", "\"*.lg.jp\", \"www.*.jp\""),
         ("name_address", "bad-name", "\".lg.jp\"", "\"192.0.2.7\""),
         ("name_url", "bad-name", "\".lg.jp\"", "\"https://www.lg.jp/map\", \"www.lg.jp:443\", \"a b\""),
@@ -334,7 +349,41 @@ pub fn cases() -> Vec<Case> {
             "sni = [\"@gov\", \".example.jp\", \"none\"]",
             "ports = [\"tcp/443\"]\nsni = [\"@banks\"]\nech = \"offered\"",
         ),
-        ("tls_uninspected", "tls-without-inspect", "action = \"inspect\"\n[[ingress", "action = \"allow\"\n[[ingress"),
+        ("tls_uninspected", "never-inspected", "action = \"inspect\"\n[[ingress", "action = \"allow\"\n[[ingress"),
+        ("http_path", "bad-path", "\"/upload/\"", "\"upload\", \"/x?y\", \"/a/../b\", \"/a%2fb\", \"/a;b\""),
+        ("http_path_stars", "bad-path", "\"/upload/\"", "\"/*/*/*/*/*/*/*/*/*\""),
+        ("http_method", "bad-method", "\"POST\"", "\"post\", \"投稿\""),
+        ("http_size", "bad-size", "\"20 MiB\"", "\"20 MB\""),
+        ("http_size_bare", "bad-size", "\"20 MiB\"", "\"20\""),
+        ("http_size_number", "wrong-type", "\"20 MiB\"", "20"),
+        ("http_size_huge", "bad-size", "\"20 MiB\"", "\"99999999999999999999 GiB\""),
+        ("http_type", "bad-value", "\"pe\"", "\"exe\", \"elv\""),
+        (
+            "http_limit_block",
+            "misplaced-key",
+            "upload_limit = \"20 MiB\"\naction = \"allow\"",
+            "upload_limit = \"20 MiB\"\naction = \"block\"",
+        ),
+        (
+            "http_action",
+            "bad-value",
+            "types = [\"pe\", \"elf\"]\naction = \"block\"",
+            "types = [\"pe\", \"elf\"]\naction = \"deny\"",
+        ),
+        ("http_empty", "never-matches", "types = [\"pe\", \"elf\"]", "types = []"),
+        ("http_strangers", "never-matches", "from = [\"taxation\"]\nhost", "from = [\"10.99.0.0/16\"]\nhost"),
+        ("http_names_unknown", "unknown-names", "host = [\"@gov\"", "host = [\"@gob\""),
+        ("http_rule_twice", "duplicate-rule", "name = \"programs\"", "name = \"庁内便\""),
+        (
+            "http_unreachable",
+            "unreachable-rule",
+            "[http.tenants]",
+            "[[http.rule]]\nname = \"again\"\nhost = [\"a.example.jp\"]\npath = [\"/x\"]\ntypes = [\"elf\"]\naction = \"allow\"\n[http.tenants]",
+        ),
+        ("tenant", "bad-tenant", "\"shiomi.example.jp\"", "\".example.jp\", \"潮見市\""),
+        ("tenant_none", "bad-tenant", "[\"shiomi.example.jp\"]", "[]"),
+        ("tenant_context", "bad-tenant", "72f988bf-86f1-41af-91ab-2d7cd011db47", "directory-id"),
+        ("tenant_service", "unknown-key", "microsoft = {", "micosoft = {"),
         ("syntax_quote", "syntax", "name = \"税務課\"", "name = \"税務課"),
         ("syntax_unquoted", "syntax", "prefixes = [\"10.10.0.0/16\"", "prefixes = [10.10.0.0/16"),
     ];
@@ -411,6 +460,12 @@ fn whole_files() -> Vec<Case> {
             format!("[[tls.rule]]\nname = \"r{number}\"\nports = [\"tcp/{number}\"]\naction = \"block\"\n")
         };
         edit(source, SHIOMI_FILE, "", &(1..=4_096).map(rule).collect::<String>());
+    });
+    add("too_many_http_rules", "capacity", &|source| {
+        let rule = |number: usize| {
+            format!("[[http.rule]]\nname = \"r{number}\"\npath = [\"/{number}\"]\naction = \"block\"\n")
+        };
+        edit(source, SHIOMI_FILE, "[http.tenants]", &((1..=4_096).map(rule).collect::<String>() + "[http.tenants]"));
     });
     add("too_many_names", "capacity", &|source| {
         let names: String = (0..1_000_000).map(|number| format!("n{number}.jp\n")).collect();

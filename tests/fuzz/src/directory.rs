@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use policy::http::{HttpAsked, HttpDecider};
 use policy::tls::{Asked, Decider, Ech, Opening, View};
 use policy::{Model, Numbering, Source};
 
@@ -30,9 +31,12 @@ pub fn run(bytes: &[u8]) {
     let _ = Model::new(&policy, 1).judge("lan0", 0, &[]);
     for municipality in &policy.municipalities {
         let view = View::of(&policy, &municipality.id).expect("it is one of the policy's");
+        let http = HttpDecider::new(view.clone()).expect("a view of a policy holds together");
         let decider = Decider::new(view).expect("a view of a policy holds together");
         for sni in [None, Some("www.example.jp"), Some("\u{130}..\u{202e}")] {
             let _ = decider.decide(&asked(sni));
+            let (client, path) = ([10, 10, 64, 7].into(), "/a%2f..//..;/%25%34\\x*");
+            let _ = http.decide(&HttpAsked { client, host: sni, path, method: "POST" });
         }
     }
     if bytes.len().is_multiple_of(COMPILED) {

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use policy::explain::Hello;
+use policy::explain::{Hello, HelloError, Request};
+use policy::http::FileType;
 use policy::tls::{Ech, Opening};
 
 use crate::exit::{Exit, WrongUsage};
@@ -15,8 +16,8 @@ use crate::{engine, policy_directory};
 #[command(
     long_about = "Say what would happen to one packet that enters a port, and why: every stage, what it looked at, what it said, \
         and the rule with its file and line. The packet stands alone, no flow exists before it. Where packet rules inspect, \
-        TLS rules decide by what the client opens the connection with: say it with --sni and its companions. Needs neither \
-        root nor a running gateway.",
+        TLS rules decide by what the client opens the connection with: say it with --sni and its companions; where these \
+        inspect, HTTP rules decide over a request: say it with --http. Needs neither root nor a running gateway.",
     after_help = "A packet is protocol, source, `>`, destination. The protocol is tcp, udp, icmp, icmpv6 or a number; tcp is a SYN \
         unless flags say otherwise; icmp and icmpv6 are echo requests.\n\nExamples:\n  \
         bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:443'\n  \
@@ -25,7 +26,8 @@ use crate::{engine, policy_directory};
         bangasa explain --policy policy/ --port inspector:sendai 'tcp 10.4.0.1:40000 > 198.51.100.4:443'\n  \
         bangasa explain --policy policy/ --port lan0.101 'icmp 10.4.20.7 > 198.51.100.4' --json\n  \
         bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:443' --sni www.example.jp\n  \
-        bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:22' --speaks server-first"
+        bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:22' --speaks server-first\n  \
+        bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:443' --http 'PUT https://www.example.jp/upload/x'"
 )]
 pub struct Arguments {
     /// Policy directory
@@ -52,24 +54,37 @@ pub struct Arguments {
     /// What its first bytes are; a TLS hello unless said otherwise, without a name if none is given
     #[arg(long, value_name = "WORD", value_parser = PossibleValuesParser::new(words(Opening::WORDS)))]
     speaks: Option<String>,
+    /// Ask HTTP rules too: the request that the client makes; without --sni, its host is the name that the client sends
+    #[arg(long, value_name = "REQUEST")]
+    http: Option<String>,
+    /// The type of what is transferred
+    #[arg(long = "type", value_name = "WORD", requires = "http", value_parser = PossibleValuesParser::new(words(FileType::WORDS)))]
+    kind: Option<String>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
 impl Arguments {
-    /// What the client opens the connection with, if that was said.
-    fn hello(&self) -> Option<Hello> {
+    /// What the client opens the connection with and asks for, if that was said.
+    fn hello(&self) -> Result<Option<Hello>, HelloError> {
+        let kind = value(FileType::WORDS, self.kind.as_deref());
+        let request = |text: &String| Request::parse(text).map(|request| Request { kind, ..request });
+        let request = self.http.as_ref().map(request).transpose()?;
+        let is_plain = request.as_ref().is_some_and(|request| !request.is_secure);
+        let opening = if is_plain { Opening::Http } else { Opening::Tls };
+        let host = request.as_ref().filter(|request| request.is_secure).map(|request| request.host.clone());
         let empty = Hello::empty();
         let hello = Hello {
-            opening: value(Opening::WORDS, self.speaks.as_deref()).unwrap_or(empty.opening),
-            sni: self.sni.clone(),
+            opening: value(Opening::WORDS, self.speaks.as_deref()).unwrap_or(opening),
+            sni: self.sni.clone().or(host),
+            request,
             alpn: self.alpn.clone(),
             ja4: self.ja4.clone(),
             ech: value(Ech::WORDS, self.ech.as_deref()).unwrap_or(empty.ech),
         };
         let is_asked = self.speaks.is_some() || self.ech.is_some() || hello != Hello::empty();
-        is_asked.then_some(hello)
+        Ok(is_asked.then_some(hello))
     }
 }
 
@@ -87,7 +102,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         return Ok(Exit::Invalid);
     };
     engine::known_port(&checked.policy, &arguments.port)?;
-    let hello = arguments.hello();
+    let hello = arguments.hello().map_err(|error| WrongUsage(error.to_string()))?;
     let explanation = policy::explain(&checked.policy, &arguments.port, &arguments.packet, hello.as_ref())
         .map_err(|error| WrongUsage(error.to_string()))?;
     let mut output = Output::stdout();

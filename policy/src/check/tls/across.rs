@@ -1,39 +1,19 @@
-//! What TLS rules ask of the rest of the policy: that something is inspected, that names can be looked up, and that there
-//! is room for them.
+//! What TLS rules ask of the rest of the policy: that names can be looked up, and that there is room for them.
 
 use super::ResolvedTls;
 use super::unreachable;
 use crate::check::municipality::Town;
-use crate::check::rules::ResolvedRule;
-use crate::checked::Action;
 use crate::diagnostic::{Problem, Report};
 use crate::parse::raw::{HostItem, RawPrefecture, RawTlsRule};
 use crate::tls::{TlsAction, limits};
 
-pub(crate) fn check(
-    prefecture: &RawPrefecture,
-    above: &ResolvedTls<'_>,
-    baseline: &[ResolvedRule<'_>],
-    towns: &[Town<'_>],
-    report: &mut Report<'_>,
-) {
+pub(crate) fn check(prefecture: &RawPrefecture, above: &ResolvedTls<'_>, towns: &[Town<'_>], report: &mut Report<'_>) {
     let resolvers = &prefecture.tls.resolvers;
     if resolvers.items.len() > limits::RESOLVERS {
         let message = format!("{} resolvers are more than are ever asked", resolvers.items.len());
         let problem = Problem::error("capacity", resolvers.span, message);
         let problem = problem.label(format!("room for {}", limits::RESOLVERS));
         report.push(problem.help("two or three are enough".to_owned()));
-    }
-    let inspects = |rules: &[ResolvedRule<'_>]| {
-        // What could not be read may well inspect.
-        rules.iter().any(|rule| rule.raw.action.as_ref().is_none_or(|action| action.value == Action::Inspect))
-    };
-    let by_baseline = inspects(baseline);
-    if !by_baseline && !towns.is_empty() && !towns.iter().any(|town| inspects(&town.egress)) {
-        never_asked(above, "no packet rule inspects anything", report);
-    }
-    for town in towns.iter().filter(|town| !by_baseline && !inspects(&town.egress)) {
-        never_asked(&town.tls, "no packet rule of this municipality inspects anything", report);
     }
     for tls in std::iter::once(above).chain(towns.iter().map(|town| &town.tls)) {
         capacity(tls, report);
@@ -42,15 +22,6 @@ pub(crate) fn check(
         }
     }
     unreachable::check(above, towns, report);
-}
-
-fn never_asked(tls: &ResolvedTls<'_>, why: &str, report: &mut Report<'_>) {
-    let Some(first) = tls.rules.first() else { return };
-    let rules = if tls.rules.len() == 1 { "this TLS rule is" } else { "these TLS rules are" };
-    let problem = Problem::warning("tls-without-inspect", first.raw.at(), format!("{rules} never asked: {why}"));
-    let help =
-        "write `action = \"inspect\"` in an egress rule for the TCP ports that TLS rules are to judge".to_owned();
-    report.push(problem.help(help));
 }
 
 fn capacity(tls: &ResolvedTls<'_>, report: &mut Report<'_>) {

@@ -2,13 +2,15 @@
 //! That several earlier rules cover one together goes unnoticed, and so does what only the addresses of long lists tell.
 
 use std::collections::HashSet;
+use std::hash::Hash;
 
 use super::{ResolvedTls, ResolvedTlsRule};
+use crate::check::Judged;
 use crate::check::lists::Addresses;
 use crate::check::municipality::Town;
 use crate::check::ranges::Ranges;
 use crate::checked::{Hosts, Service};
-use crate::diagnostic::{Problem, Report, Spanned};
+use crate::diagnostic::{Problem, Report, Span, Spanned};
 use crate::parse::raw::List;
 use crate::tls::Names;
 
@@ -18,28 +20,32 @@ const PAIRS: usize = 1 << 24;
 const SHORT: usize = 64;
 
 pub(super) fn check(above: &ResolvedTls<'_>, towns: &[Town<'_>], report: &mut Report<'_>) {
+    judge_all(&above.rules, towns.iter().map(|town| town.tls.rules.as_slice()), "TLS", report);
+}
+
+/// Reports rules that a rule before them covers: the prefecture's by themselves, then each municipality's after those.
+pub(crate) fn judge_all<'l, R: Judged + 'l>(
+    above: &'l [R],
+    towns: impl Iterator<Item = &'l [R]>,
+    kind: &str,
+    report: &mut Report<'_>,
+) {
     let mut pairs = PAIRS;
-    let mut exhausted = judge(&[], &above.rules, &mut pairs, report);
-    for town in towns {
-        exhausted |= judge(&above.rules, &town.tls.rules, &mut pairs, report);
+    let mut unjudged = judge(&[], above, &mut pairs, report);
+    for own in towns {
+        unjudged = unjudged.or(judge(above, own, &mut pairs, report));
     }
-    let first = above.rules.iter().chain(towns.iter().flat_map(|town| &town.tls.rules)).next();
-    if let Some(first) = first.filter(|_| exhausted) {
-        let message = "there are too many TLS rules to tell which of them can never match";
-        let problem = Problem::warning("unchecked-rules", first.raw.at(), message);
+    if let Some(rule) = unjudged {
+        let message = format!("there are too many {kind} rules to tell whether this and others can ever match");
+        let problem = Problem::warning("unchecked-rules", rule.at(), message);
         report.push(problem.help("unite rules that differ only in names, and put the names into a list".to_owned()));
     }
 }
 
-/// Reports those of `own` that a rule before them covers; says whether there were more pairs than may be compared.
-fn judge(
-    above: &[ResolvedTlsRule<'_>],
-    own: &[ResolvedTlsRule<'_>],
-    pairs: &mut usize,
-    report: &mut Report<'_>,
-) -> bool {
-    for (at, later) in own.iter().enumerate().filter(|(_, rule)| rule.complete && !rule.dead) {
-        let Some(left) = pairs.checked_sub(above.len() + at) else { return true };
+/// Says which rule was the first for which there were more pairs than may be compared.
+fn judge<'l, R: Judged>(above: &'l [R], own: &'l [R], pairs: &mut usize, report: &mut Report<'_>) -> Option<&'l R> {
+    for (at, later) in own.iter().enumerate().filter(|(_, rule)| rule.is_judged()) {
+        let Some(left) = pairs.checked_sub(above.len() + at) else { return Some(later) };
         *pairs = left;
         let earlier = above.iter().chain(&own[..at]).position(|earlier| earlier.covers(later));
         let Some(earlier) = earlier else { continue };
@@ -49,22 +55,33 @@ fn judge(
             }
             None => ("", "move it above the other, or remove it", &own[earlier - above.len()]),
         };
-        let (one, other) = (later.raw.called(), earlier.raw.called());
+        let (one, other) = (later.called(), earlier.called());
         let message = format!("{one} can never match: {whose}{other} matches all of it before");
-        let problem = Problem::warning("unreachable-rule", later.raw.at(), message);
-        report.push(problem.related(earlier.raw.at(), "this one matches first").help(help.to_owned()));
+        let problem = Problem::warning("unreachable-rule", later.at(), message);
+        report.push(problem.related(earlier.at(), "this one matches first").help(help.to_owned()));
     }
-    false
+    None
 }
 
-impl ResolvedTlsRule<'_> {
-    /// Whether it matches everything that the other does, as far as that is cheap to tell.
+impl Judged for ResolvedTlsRule<'_> {
+    fn at(&self) -> Span {
+        self.raw.at()
+    }
+
+    fn called(&self) -> String {
+        self.raw.called()
+    }
+
+    fn is_judged(&self) -> bool {
+        self.complete && !self.dead
+    }
+
     fn covers(&self, other: &Self) -> bool {
         self.openings().covers(other.openings())
             && wider(&self.sni, &other.sni, names)
             && wider(&self.services, &other.services, |one, other| services(one, other))
-            && wider(&self.raw.ja4, &other.raw.ja4, words)
-            && wider(&self.raw.alpn, &other.raw.alpn, words)
+            && wider(&self.raw.ja4, &other.raw.ja4, items)
+            && wider(&self.raw.alpn, &other.raw.alpn, items)
             && wider(&self.raw.ech, &other.raw.ech, |ech, other| ech.value == other.value)
             && wider(&self.from, &other.from, addresses)
             && wider(&self.to, &other.to, addresses)
@@ -72,7 +89,7 @@ impl ResolvedTlsRule<'_> {
 }
 
 /// What is absent is as wide as can be.
-fn wider<T>(one: &Option<T>, other: &Option<T>, covers: impl FnOnce(&T, &T) -> bool) -> bool {
+pub(crate) fn wider<T>(one: &Option<T>, other: &Option<T>, covers: impl FnOnce(&T, &T) -> bool) -> bool {
     match (one, other) {
         (None, _) => true,
         (Some(_), None) => false,
@@ -80,7 +97,7 @@ fn wider<T>(one: &Option<T>, other: &Option<T>, covers: impl FnOnce(&T, &T) -> b
     }
 }
 
-fn addresses(one: &Addresses, other: &Addresses) -> bool {
+pub(crate) fn addresses(one: &Addresses, other: &Addresses) -> bool {
     one.number == other.number
         || other.lists.iter().all(|inner| {
             let covers = |outer: &Ranges| inner.ranges.len() <= SHORT && outer.covers(&inner.ranges);
@@ -98,12 +115,12 @@ fn services(one: &[Service], other: &[Service]) -> bool {
     })
 }
 
-fn words(one: &List<Spanned<String>>, other: &List<Spanned<String>>) -> bool {
-    let words: HashSet<&str> = one.items.iter().map(|word| word.value.as_str()).collect();
-    other.items.iter().all(|word| words.contains(word.value.as_str()))
+pub(crate) fn items<T: Eq + Hash>(one: &List<Spanned<T>>, other: &List<Spanned<T>>) -> bool {
+    let items: HashSet<&T> = one.items.iter().map(|item| &item.value).collect();
+    other.items.iter().all(|item| items.contains(&item.value))
 }
 
-pub(super) fn names(one: &Hosts, other: &Hosts) -> bool {
+pub(crate) fn names(one: &Hosts, other: &Hosts) -> bool {
     let covered = |inner: &Names| {
         one.lists().any(|outer| outer.is_same(inner))
             || inner.len() <= SHORT && inner.iter().all(|name| one.lists().any(|outer| outer.covers(name)))
