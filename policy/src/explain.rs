@@ -13,9 +13,7 @@ mod tls;
 use serde::Serialize;
 
 use crate::checked::Policy;
-use crate::model::{
-    BadPortName, INSPECTOR, Mismatch, Model, Skipped, Stage, Step, Trace, counted, enter, inspector,
-};
+use crate::model::{BadPortName, INSPECTOR, Mismatch, Model, Skipped, Stage, Step, Trace, counted, enter, inspector};
 use crate::source::Location;
 use crate::tls::{Layer, RuleRef, TlsAction};
 use abi::Verdict;

@@ -16,7 +16,8 @@ use crate::http::{End, Outcome, Protocol, relay};
 use crate::opening::{TlsHello, is_http};
 use crate::rewind::Rewind;
 use crate::seam::refuse::Refuse;
-use crate::seam::{Connection, Inspector, Nobody};
+use crate::seam::rules::ByRules;
+use crate::seam::{Connection, Inspector};
 use crate::setting::Opener;
 use crate::upstream::{Connected, Refused, Target, Verified};
 use crate::wire::Reason;
@@ -60,6 +61,8 @@ pub struct Opening<'o> {
     pub on_bad_certificate: OnBadCertificate,
     /// For pages.
     pub connection: Connection,
+    /// What may be carried.
+    pub rules: ByRules,
     /// Bytes of content, from the client and from the server.
     pub bytes: &'o [Cell<u64>; 2],
 }
@@ -109,7 +112,7 @@ impl Opening<'_> {
             Err(_) => return ended(upstream, 0, Some(Reason::ClientTls)),
         };
         drop(presented);
-        let inspector: Arc<dyn Inspector> = Arc::new(Nobody { connection: self.connection.clone() });
+        let inspector: Arc<dyn Inspector> = Arc::new(self.rules.clone());
         let server = verified.into_stream();
         let outcome = match alpn.first().map(Vec::as_slice) {
             Some(b"h2") => relay(client, server, Protocol::H2, inspector).await,

@@ -4,6 +4,7 @@
 //! which is the session's business; here such a client is silent.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use certify::KeyType;
@@ -35,7 +36,7 @@ pub struct Spoken {
 #[derive(Debug)]
 pub enum Kind {
     /// A ClientHello.
-    Tls(Box<TlsHello>),
+    Tls(Arc<TlsHello>),
     /// A request in the clear.
     Http,
     /// Anything else.
@@ -134,7 +135,7 @@ enum Looked {
 
 fn look(bytes: &[u8]) -> Looked {
     match first(bytes) {
-        First::Hello(hello) => Looked::Clear(Kind::Tls(Box::new(TlsHello::from(&*hello)))),
+        First::Hello(hello) => Looked::Clear(Kind::Tls(Arc::new(TlsHello::from(&*hello)))),
         First::Malformed(_) => Looked::Clear(Kind::Malformed),
         First::Unfinished { needed_bytes } => Looked::Needs(needed_bytes),
         First::NotTls => match is_http(bytes) {

@@ -11,12 +11,10 @@ pub mod body;
 pub mod exchange;
 pub mod fields;
 pub mod heads;
-pub mod magic;
 pub mod page;
 pub mod refuse;
-pub mod tenants;
+pub mod rules;
 pub mod uploads;
-pub mod urls;
 pub mod verdict;
 
 use std::net::IpAddr;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use policy::tls::{Asked, ClientCertificates, Ech, Opening as Speaks, TlsAction};
+use policy::tls::{Asked, ClientCertificates, Ech, Opening as Speaks, RuleRef, TlsAction};
 use tokio::net::TcpStream;
 
 use crate::http::{Protocol, relay};
@@ -14,7 +14,8 @@ use crate::open::{self, Next, Opening};
 use crate::opening::{Kind, Spoken, TlsHello, listen};
 use crate::rewind::Rewind;
 use crate::run::Shared;
-use crate::seam::{self, Nobody};
+use crate::seam;
+use crate::seam::rules::ByRules;
 use crate::setting::Active;
 use crate::splice::{reset, splice, write_all};
 use crate::wire::{Reason, Rule, Session};
@@ -104,7 +105,7 @@ impl Serving<'_> {
             Kind::Malformed => return self.refuse(&client, &spoken.kind, Reason::Malformed),
             Kind::Slow => return self.refuse(&client, &spoken.kind, Reason::Slow),
         };
-        let said = self.decide(speaks, spoken.hello(), true);
+        let said = self.decide(speaks, spoken.hello().map(Arc::as_ref), true);
         match said.action {
             TlsAction::Splice => self.splice(client, spoken, server, said.trust_sni).await,
             TlsAction::Block => self.refuse(&client, &spoken.kind, Reason::Rule),
@@ -148,11 +149,7 @@ impl Serving<'_> {
             let session = &mut *self.session;
             session.opening = Some(speaks);
             session.action = ruling.action;
-            session.rule = ruling.rule.map(|rule| Rule {
-                name: rule.name.clone(),
-                layer: rule.layer,
-                location: format!("{}:{}", rule.file, rule.line),
-            });
+            session.rule = ruling.rule.map(named);
             if let Some(hello) = hello {
                 session.sni.clone_from(&hello.sni);
                 session.alpn = hello.alpn.iter().map(|name| name.escape_ascii().to_string()).collect();
@@ -224,9 +221,11 @@ impl Serving<'_> {
             Some(server) => server,
             None => self.connect(&client).await?,
         };
+        let rules = self.rules(connection.clone(), spoken.hello());
         let (Some(hello), Some(opener)) = (spoken.hello(), &active.opener) else {
             let client = Rewind::new(spoken.bytes.into(), client);
-            let outcome = relay(client, server, Protocol::H1, Arc::new(Nobody { connection })).await;
+            let outcome = relay(client, server, Protocol::H1, Arc::new(rules.clone())).await;
+            self.blocked_by(&rules);
             self.session.requests = outcome.requests;
             self.bytes[0].set(outcome.from_client);
             self.bytes[1].set(outcome.to_client);
@@ -239,6 +238,7 @@ impl Serving<'_> {
             client_certificates: said.client_certificates,
             on_bad_certificate: active.on_bad_certificate,
             connection,
+            rules: rules.clone(),
             bytes: self.bytes,
         };
         match opening.run(client, spoken.bytes.clone(), server).await {
@@ -248,6 +248,7 @@ impl Serving<'_> {
                 Err(Reason::ClientCertificate)
             }
             Next::Ended(opened) => {
+                self.blocked_by(&rules);
                 self.session.upstream = opened.upstream;
                 self.session.requests = opened.requests;
                 if matches!(
@@ -263,6 +264,36 @@ impl Serving<'_> {
         }
     }
 
+    /// The rules on what an opened connection carries. A host that rules leave closed, or block, is not reached over a
+    /// connection to another that they open.
+    fn rules(&self, connection: seam::Connection, hello: Option<&Arc<TlsHello>>) -> ByRules {
+        let (active, hello) = (Arc::clone(&self.active), hello.cloned());
+        let (client, destination) = (self.session.client.ip(), self.session.destination);
+        let http = Arc::clone(&active.http);
+        let opens = move |host: &str| {
+            let Some(hello) = &hello else { return true };
+            let alpn: Vec<&[u8]> = hello.alpn.iter().map(Vec::as_slice).collect();
+            let asked = Asked {
+                client,
+                destination,
+                opening: Speaks::Tls,
+                sni: Some(host),
+                ja4: Some(&hello.ja4),
+                alpn: &alpn,
+                ech: if hello.ech { Ech::Offered } else { Ech::Absent },
+            };
+            active.decider.decide(&asked).action == TlsAction::Inspect
+        };
+        ByRules::new(connection, client, http, Box::new(opens))
+    }
+
+    /// The event names the HTTP rule that blocked something rather than the TLS rule that let it be seen.
+    fn blocked_by(&mut self, rules: &ByRules) {
+        if let Some(rule) = rules.blocked_by() {
+            self.session.rule = Some(named(&rule));
+        }
+    }
+
     /// Ends it with what can be said to such a client.
     fn refuse(&mut self, client: &TcpStream, kind: &Kind, reason: Reason) -> Result<(), Reason> {
         self.session.action = TlsAction::Block;
@@ -275,8 +306,12 @@ impl Serving<'_> {
     }
 }
 
+fn named(rule: &RuleRef) -> Rule {
+    Rule { name: rule.name.clone(), layer: rule.layer, location: format!("{}:{}", rule.file, rule.line) }
+}
+
 impl Spoken {
-    fn hello(&self) -> Option<&TlsHello> {
+    fn hello(&self) -> Option<&Arc<TlsHello>> {
         match &self.kind {
             Kind::Tls(hello) => Some(hello),
             _ => None,

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use certify::{Authority, Moment};
+use policy::http::HttpDecider;
 use policy::tls::{Decider, Limits, OnBadCertificate};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
@@ -22,6 +23,8 @@ pub struct Active {
     pub municipality: String,
     /// The rules.
     pub decider: Decider,
+    /// The rules on what opened connections carry.
+    pub http: Arc<HttpDecider>,
     /// Budgets.
     pub limits: Limits,
     /// What a client is shown instead of a bad certificate.
@@ -74,6 +77,7 @@ impl Active {
             limits: view.limits,
             on_bad_certificate: view.on_bad_certificate,
             names: Names::new(&view.resolvers)?,
+            http: Arc::new(HttpDecider::new(view.clone())?),
             decider: Decider::new(view)?,
             opener,
         })

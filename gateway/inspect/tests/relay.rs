@@ -9,5 +9,7 @@ mod h2;
 mod peers;
 #[path = "relay/pipes.rs"]
 mod pipes;
+#[path = "relay/policy.rs"]
+mod policy;
 #[path = "relay/seam.rs"]
 mod seam;

@@ -9,7 +9,7 @@ use super::verdict::Why;
 use super::{Interest, Side};
 
 /// Bytes of a body's start: enough for every type that is known by its first bytes (tar's are the farthest, at 257).
-pub const START_BYTES: usize = 512;
+pub const START_BYTES: usize = policy::http::FileType::BYTES;
 
 /// A body under inspection.
 pub(crate) struct Sieve {

@@ -52,6 +52,8 @@ pub enum Status {
     Forbidden,
     /// 413.
     ContentTooLarge,
+    /// 421: a client asks again over a connection of its own.
+    Misdirected,
 }
 
 impl Status {
@@ -60,6 +62,7 @@ impl Status {
         match self {
             Self::Forbidden => 403,
             Self::ContentTooLarge => 413,
+            Self::Misdirected => 421,
         }
     }
 
@@ -68,6 +71,7 @@ impl Status {
         match self {
             Self::Forbidden => "Forbidden",
             Self::ContentTooLarge => "Content Too Large",
+            Self::Misdirected => "Misdirected Request",
         }
     }
 }

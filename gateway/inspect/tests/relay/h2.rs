@@ -7,14 +7,12 @@ use bytes::Bytes;
 use h2::{Reason, client, server};
 use http::{HeaderMap, Method, Request, Response};
 use inspect::http::{End, Outcome, Protocol};
-use inspect::seam::magic::{Kind, Magic, Types};
-use inspect::seam::uploads::Uploads;
-use inspect::seam::urls::{Address, Decision, Urls};
 use inspect::seam::{Inspector, Side};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 
 use super::pipes::{Pipes, Test};
+use super::policy::by_rules;
 
 type Served = (Request<h2::RecvStream>, server::SendResponse<Bytes>);
 
@@ -245,18 +243,11 @@ async fn websockets_go_by_extended_connect() {
 
 #[tokio::test]
 async fn inspections_see_http2_as_they_see_http1() {
-    let types = Arc::new(Types { rule: "no-programs".into(), downloads: vec![Kind::Elf], ..Types::default() });
-    let inspector = Test::new(move || {
-        let no_games = |address: &Address<'_>| match address.path.starts_with("/games") {
-            true => Decision::Block { rule: "no-games".into(), category: None },
-            false => Decision::Allow,
-        };
-        vec![
-            Box::new(Urls::new(Arc::new(no_games))),
-            Box::new(Uploads::new("small", 600)),
-            Box::new(Magic::new(Arc::clone(&types))),
-        ]
-    });
+    let inspector = by_rules(
+        "[[http.rule]]\nname = \"no-games\"\npath = [\"/games\"]\naction = \"block\"\n\
+         [[http.rule]]\nname = \"no-programs\"\ntypes = [\"elf\"]\naction = \"block\"\n\
+         [[http.rule]]\nname = \"small\"\nupload_limit = \"1 KiB\"\naction = \"allow\"\n",
+    );
     let mut peers = Peers::new(Arc::clone(&inspector) as _).await;
     let (response, _up) = peers.ask(get("/games?secret"), true).await;
     let response = response.await.unwrap();
@@ -268,12 +259,12 @@ async fn inspections_see_http2_as_they_see_http1() {
     let (_, mut respond) = peers.served.recv().await.unwrap();
     let mut down = respond.send_response(Response::new(()), false).unwrap();
     send(&mut down, "\x7fELF".into()).await;
-    down.send_data(vec![0; 1000].into(), true).unwrap();
+    down.send_data(vec![0; 2000].into(), true).unwrap();
     assert_eq!(response.await.unwrap().status(), 403);
 
     let (response, mut up) = peers.ask(Request::post("https://a.example/up").body(()).unwrap(), false).await;
     let (request, _respond) = peers.served.recv().await.unwrap();
-    send(&mut up, vec![0; 500].into()).await;
+    send(&mut up, vec![0; 900].into()).await;
     send(&mut up, vec![0; 500].into()).await;
     assert_eq!(response.await.unwrap().status(), 413);
     let mut request = request.into_body();

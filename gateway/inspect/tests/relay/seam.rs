@@ -6,46 +6,24 @@ use bytes::Bytes;
 use inspect::http::{End, Protocol};
 use inspect::seam::fields::Fields;
 use inspect::seam::heads::{RequestHead, ResponseHead};
-use inspect::seam::magic::{Kind, Magic, Types};
-use inspect::seam::tenants::{Restrictions, Tenants};
-use inspect::seam::uploads::Uploads;
-use inspect::seam::urls::{Address, Decision, Urls};
 use inspect::seam::verdict::{Verdict, Why};
 use inspect::seam::{Inspection, Interest, Side};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::pipes::{Pipes, Test, expect};
+use super::policy::by_rules;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-fn no_games(address: &Address<'_>) -> Decision {
-    match address.host == "games.example" || address.path.starts_with("/games") {
-        true => Decision::Block { rule: "no-games".into(), category: Some("games".into()) },
-        false => Decision::Allow,
-    }
-}
-
-fn first_users() -> Arc<Test> {
-    let restrictions = Arc::new(Restrictions::default().tenants(&["city.example".into()], "id-1").unwrap());
-    let types = Arc::new(Types {
-        rule: "no-programs".into(),
-        downloads: vec![Kind::WindowsProgram],
-        uploads: vec![Kind::Sqlite],
-        blocks_encoded: false,
-    });
-    Test::new(move || {
-        vec![
-            Box::new(Urls::new(Arc::new(no_games))),
-            Box::new(Tenants::new(Arc::clone(&restrictions))),
-            Box::new(Uploads::new("small-uploads", 100)),
-            Box::new(Magic::new(Arc::clone(&types))),
-        ]
-    })
-}
+const NO_GAMES: &str = "[[http.rule]]\nname = \"no-games\"\npath = [\"/games/\"]\naction = \"block\"\n";
+const NO_PROGRAMS: &str = "[[http.rule]]\nname = \"no-programs\"\ntypes = [\"pe\", \"elf\"]\naction = \"block\"\n";
+const SMALL_UPLOADS: &str = "[[http.rule]]\nname = \"small-uploads\"\nupload_limit = \"1 KiB\"\naction = \"allow\"\n";
+const TENANTS: &str = "[http.tenants]\nmicrosoft = { allowed = [\"city.example\"], \
+    context = \"01234567-89ab-cdef-0123-456789abcdef\" }\n";
 
 #[tokio::test]
 async fn a_blocked_address_gets_a_page_and_the_connection_goes_on() {
-    let inspector = first_users();
+    let inspector = by_rules(NO_GAMES);
     let mut pipes = Pipes::new(Protocol::H1, Arc::clone(&inspector) as _);
     let blocked = "GET /games/1?secret=x HTTP/1.1\r\nHost: a.example\r\nAccept: application/json\r\n\r\n";
     let passes = "GET /ok HTTP/1.1\r\nHost: a.example\r\n\r\n";
@@ -69,46 +47,46 @@ async fn a_blocked_address_gets_a_page_and_the_connection_goes_on() {
 
 #[tokio::test]
 async fn login_hosts_are_told_who_may_sign_in() {
-    let mut pipes = Pipes::new(Protocol::H1, first_users());
+    let mut pipes = Pipes::new(Protocol::H1, by_rules(TENANTS));
     pipes
         .up(
             "GET / HTTP/1.1\r\nHost: login.microsoftonline.com\r\nrestrict-access-to-tenants: evil\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: login.microsoftonline.com\r\nRestrict-Access-To-Tenants: city.example\r\n\
-             Restrict-Access-Context: id-1\r\n\r\n",
+             Restrict-Access-Context: 01234567-89ab-cdef-0123-456789abcdef\r\n\r\n",
         )
         .await;
 }
 
 #[tokio::test]
 async fn an_upload_that_grows_too_large_is_cut() {
-    let mut pipes = Pipes::new(Protocol::H1, first_users());
+    let mut pipes = Pipes::new(Protocol::H1, by_rules(SMALL_UPLOADS));
     let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
     pipes.client.write_all(head.as_bytes()).await.unwrap();
     expect(&mut pipes.server, head.as_bytes()).await;
     let chunk = format!("5a\r\n{}\r\n", "x".repeat(90));
-    // Enough for the file's type to be told as well.
-    pipes.client.write_all(chunk.repeat(6).as_bytes()).await.unwrap();
+    pipes.client.write_all(chunk.repeat(20).as_bytes()).await.unwrap();
     pipes.client.shutdown().await.unwrap();
     let answer = pipes.rest().await;
     assert!(answer.starts_with("HTTP/1.1 413 Content Too Large\r\n") && answer.contains("small-uploads"), "{answer}");
     let mut seen = Vec::new();
     pipes.server.read_to_end(&mut seen).await.unwrap();
-    assert!(seen.len() < 100 && !seen.ends_with(b"0\r\n\r\n"), "{}", seen.escape_ascii());
+    assert!(seen.len() < 1_300 && !seen.ends_with(b"0\r\n\r\n"), "{}", seen.escape_ascii());
     assert_eq!(pipes.relay.await.unwrap().end, End::Blocked);
 }
 
 #[tokio::test]
 async fn a_program_is_a_page_although_its_first_bytes_come_one_by_one() {
-    let inspector = first_users();
+    let inspector = by_rules(NO_PROGRAMS);
     let mut pipes = Pipes::new(Protocol::H1, Arc::clone(&inspector) as _);
     let get = "GET /a.txt HTTP/1.1\r\nHost: a.example\r\nAccept: text/html\r\n\r\n";
-    pipes.up(get, get).await;
+    let asked = "GET /a.txt HTTP/1.1\r\nHost: a.example\r\nAccept: text/html\r\nAccept-Encoding: identity\r\n\r\n";
+    pipes.up(get, asked).await;
     pipes
         .server
-        .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\n")
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2000\r\n\r\n")
         .await
         .unwrap();
-    for byte in [b"M".as_slice(), b"Z", &[0; 509]] {
+    for byte in [b"M".as_slice(), b"Z", &[0; 1_027]] {
         pipes.server.write_all(byte).await.unwrap();
         tokio::task::yield_now().await;
     }
@@ -116,20 +94,42 @@ async fn a_program_is_a_page_although_its_first_bytes_come_one_by_one() {
     pipes.client.shutdown().await.unwrap();
     let answer = pipes.rest().await;
     assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\nContent-Type: text/html"), "{answer}");
-    assert!(answer.contains("windows-program") && answer.contains("仙台市"));
+    assert!(answer.contains("`pe`") && answer.contains("仙台市"));
     assert_eq!(pipes.relay.await.unwrap().end, End::Blocked);
     assert_eq!(*inspector.blocked.lock().unwrap(), ["c1-1 Response a.example/a.txt no-programs"]);
 }
 
 #[tokio::test]
 async fn what_is_no_program_passes_with_its_start() {
-    let mut pipes = Pipes::new(Protocol::H1, first_users());
+    let mut pipes = Pipes::new(Protocol::H1, by_rules(NO_PROGRAMS));
     let get = "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
-    for body in ["MA", "", &"x".repeat(600)] {
-        pipes.up(get, get).await;
+    for body in ["MA", "", &"x".repeat(1_600)] {
+        pipes.up(get, get.replace("\r\n\r\n", "\r\nAccept-Encoding: identity\r\n\r\n")).await;
         let response = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         pipes.down(&response, &response).await;
     }
+}
+
+#[tokio::test]
+async fn what_is_encoded_all_the_same_counts_as_what_may_not_pass() {
+    let mut pipes = Pipes::new(Protocol::H1, by_rules(NO_PROGRAMS));
+    let get = "GET / HTTP/1.1\r\nHost: a.example\r\nAccept-Encoding: gzip\r\n\r\n";
+    pipes.up(get, get.replace("gzip", "identity")).await;
+    pipes.server.write_all(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nxx").await.unwrap();
+    pipes.client.shutdown().await.unwrap();
+    let answer = pipes.rest().await;
+    assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("圧縮"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_host_that_rules_leave_closed_is_not_reached_by_another_hosts_connection() {
+    let mut pipes = Pipes::new(Protocol::H1, by_rules(""));
+    let open = "GET / HTTP/1.1\r\nHost: other.example\r\n\r\n";
+    pipes.up(open, open).await;
+    pipes.down(OK, OK).await;
+    pipes.client.write_all(b"GET / HTTP/1.1\r\nHost: closed.example\r\n\r\n").await.unwrap();
+    pipes.client.shutdown().await.unwrap();
+    assert!(pipes.rest().await.starts_with("HTTP/1.1 421 Misdirected Request\r\n"));
 }
 
 /// Doubles every part of a response, holds the last one back, and waits before each.
