@@ -77,6 +77,7 @@ async fn converse(
                 }
             }
             _ = account.tick() => {
+                shared.budget.look();
                 let totals = shared.account.totals();
                 if totals != told {
                     report(&mut writer, &Report::Totals(totals.clone())).await?;

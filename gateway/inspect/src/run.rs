@@ -39,7 +39,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         setting: watch::Sender::new(None),
         ending: watch::Sender::new(false),
         account,
-        budget: Budget::new(),
+        budget: Budget::new().context("the kernel does not tell of this process' memory")?,
     });
     let started_ns = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
     // Threads exist before the sandbox, which forbids new ones, and begin after it.

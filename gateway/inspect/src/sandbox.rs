@@ -27,6 +27,7 @@ const ALLOWED: &[i64] = &[
     libc::SYS_getsockname,
     libc::SYS_getsockopt,
     libc::SYS_listen,
+    libc::SYS_pread64,
     libc::SYS_read,
     libc::SYS_readv,
     libc::SYS_recvfrom,

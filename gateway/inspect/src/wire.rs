@@ -174,13 +174,15 @@ pub enum Reason {
     Http,
     /// What was carried was refused.
     Content,
+    /// It was open, and a newer policy decides otherwise about such a connection.
+    Overruled,
     /// There is no policy yet, or the inspector ends.
     NotReady,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Rule,
         Self::Limited,
         Self::NotInspectable,
@@ -196,6 +198,7 @@ impl Reason {
         Self::ClientTls,
         Self::Http,
         Self::Content,
+        Self::Overruled,
         Self::NotReady,
     ];
 
@@ -217,6 +220,7 @@ impl Reason {
             Self::ClientTls => "client_tls",
             Self::Http => "http",
             Self::Content => "content",
+            Self::Overruled => "overruled",
             Self::NotReady => "not_ready",
         }
     }
@@ -239,6 +243,7 @@ impl Reason {
             Self::ClientTls => "the client did not accept the certificate, or broke off",
             Self::Http => "a request or an answer broke the rules of HTTP",
             Self::Content => "what was carried was refused",
+            Self::Overruled => "it was open, and a newer policy decides otherwise",
             Self::NotReady => "there was no policy yet, or the inspector was ending",
         }
     }
