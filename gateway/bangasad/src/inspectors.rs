@@ -4,6 +4,7 @@
 //! daemon: one that runs already is not started again, it comes and says so ([`link`]). Whose a process is, its network
 //! namespace tells. Not here: how one is started ([`spawn`]), what one is told ([`setting`]), what it tells ([`told`]).
 
+mod end;
 mod link;
 mod setting;
 mod spawn;
@@ -23,6 +24,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::daemon::{Current, Daemon};
 use crate::log;
 
+pub use end::end_all;
 pub use link::serve;
 pub use told::{coverage, status};
 

@@ -13,7 +13,7 @@ use telemetry::{Journal, Output};
 
 use crate::apply::{self, Prepared, Unfit};
 use crate::daemon::{Current, Daemon};
-use crate::inspectors::Inspectors;
+use crate::inspectors::{self, Inspectors};
 use crate::log;
 use crate::options::Options;
 use crate::state::{Record, State};
@@ -177,6 +177,7 @@ pub fn detach(options: &Options) -> anyhow::Result<()> {
     // Whoever holds the state is a running daemon.
     let _state = State::open(&options.state)?;
     gateway::detach(&options.pins)?;
+    inspectors::end_all(&options.netns_prefix)?;
     namespaces::remove_all(&options.netns_prefix)?;
     log("detached: no program, map or namespace is left; the ports no longer forward");
     Ok(())

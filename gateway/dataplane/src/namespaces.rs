@@ -38,6 +38,12 @@ pub fn existing(prefix: &str) -> Result<BTreeSet<String>, Error> {
     Ok(list.into_iter().map(|named| named.name).filter(|name| name.starts_with(prefix)).collect())
 }
 
+/// Processes in a namespace, by number.
+pub fn inhabitants(namespace: &str) -> Result<Vec<i32>, Error> {
+    let pids = run("ip", &["netns", "pids", namespace])?;
+    Ok(pids.lines().filter_map(|line| line.trim().parse().ok()).collect())
+}
+
 /// Makes and updates what is wanted; removes nothing that is still in use by the policy before.
 pub fn add(desired: &Desired) -> Result<(), Error> {
     let existing = existing(&desired.prefix)?;

@@ -44,7 +44,8 @@ impl Budget {
     pub fn look(&self) {
         let mut text = [0; 64];
         let read = self.memory.read_at(&mut text, 0).unwrap_or(0);
-        let resident = std::str::from_utf8(&text[..read]).ok().and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
+        let resident =
+            std::str::from_utf8(&text[..read]).ok().and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
         if let Some(pages) = resident {
             self.used_bytes.store(pages * self.page_bytes, Ordering::Relaxed);
         }

@@ -17,7 +17,7 @@ use tokio::net::unix::OwnedReadHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
-use super::{Inspector, told};
+use super::{Inspector, setting, told};
 use crate::daemon::Daemon;
 use crate::log;
 
@@ -67,8 +67,12 @@ pub fn serve(daemon: &Arc<Daemon>) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn talk(daemon: &Arc<Daemon>, stream: UnixStream, conversation: u64) -> anyhow::Result<()> {
-    let id = whose(daemon, &stream)?;
+async fn talk(daemon: &Arc<Daemon>, mut stream: UnixStream, conversation: u64) -> anyhow::Result<()> {
+    let Some(id) = whose(daemon, &stream)? else {
+        // Its municipality has left the policy.
+        stream.write_all(&setting::end()).await?;
+        bail!("it is in no municipality's network namespace, and was told to end");
+    };
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     let Some(Report::Begin { version, program, started_ns }) = next(&mut reader).await? else {
@@ -160,8 +164,8 @@ async fn next(reader: &mut BufReader<OwnedReadHalf>) -> anyhow::Result<Option<Re
     serde_json::from_slice(&line).map(Some).context("it says something that cannot be understood")
 }
 
-/// The municipality in whose network namespace the other end is.
-fn whose(daemon: &Daemon, stream: &UnixStream) -> anyhow::Result<String> {
+/// The municipality in whose network namespace the other end is; none: of none in the policy.
+fn whose(daemon: &Daemon, stream: &UnixStream) -> anyhow::Result<Option<String>> {
     let config = &daemon.inspectors.config;
     let user = User::from_name(&config.user).ok().flatten().map(|user| user.uid.as_raw());
     if Some(stream.peer_cred()?.uid()) != user {
@@ -175,7 +179,7 @@ fn whose(daemon: &Daemon, stream: &UnixStream) -> anyhow::Result<String> {
         let ours = fs::metadata(format!("/run/netns/{}{id}", config.netns_prefix));
         ours.is_ok_and(|ours| (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()))
     };
-    ids.find(is_theirs).map(str::to_owned).context("it is in no municipality's network namespace")
+    Ok(ids.find(is_theirs).map(str::to_owned))
 }
 
 /// The network namespace of a Unix socket's other end: an accepted socket belongs to the namespace of whoever connected.

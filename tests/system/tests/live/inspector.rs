@@ -232,3 +232,23 @@ fn inspectors(lab: &Lab) -> BTreeSet<i32> {
     };
     processes.filter(is_ours).collect()
 }
+
+#[test]
+fn an_inspector_ends_with_what_it_was_for() {
+    let mut lab = lab();
+    assert_eq!(inspectors(&lab).len(), TWINS.len());
+    // Nothing of one town is inspected any more.
+    let source = control::read_directory(crate::example()).unwrap();
+    lab.daemon().unwrap().apply_files(source).unwrap();
+    let gone = wait_until(Duration::from_secs(20), || Ok(inspectors(&lab).len() == 1)).unwrap();
+    assert!(gone, "{:?}", inspectors(&lab));
+    lab.wait_for_inspector(TWINS[0]).unwrap();
+    // The gateway is taken away.
+    lab.daemon_mut().unwrap().kill().unwrap();
+    let mut detach = lab.gateway().command(daemon::find_binary("bangasad").unwrap());
+    let files = daemon::Files::of(lab.id());
+    detach.arg("detach").arg("--pins").arg(lab.id().pins()).arg("--state").arg(&files.state);
+    detach.args(["--netns-prefix", &lab.id().municipality_prefix()]);
+    lab::process::run(&mut detach).unwrap();
+    assert!(wait_until(Duration::from_secs(5), || Ok(inspectors(&lab).is_empty())).unwrap());
+}
