@@ -38,6 +38,8 @@ pub const WEB_NAME: &str = "www.example.jp";
 pub const CLOSED_NAME: &str = "www.bank.example";
 /// A name that the example's rules leave closed, of another server.
 pub const ELSEWHERE_NAME: &str = "elsewhere.bank.example";
+/// A name of the web server whose certificate nobody has issued.
+pub const SELF_SIGNED_NAME: &str = "self-signed.example.jp";
 /// Where nginx listens.
 pub const WEB_PORTS: [u16; 2] = [80, 8080];
 /// Where nginx speaks TLS, HTTP/2 as well as HTTP/1.1.
@@ -147,7 +149,13 @@ impl Internet {
              ssl_certificate {chain}; ssl_certificate_key {key};\n\
              client_max_body_size 2g; location /uploads/ {{ dav_methods PUT; }}\n"
         );
-        self.serve_pages("nginx-tls", &server, TLS_PORT)
+        let lonely = self.pki.self_signed(SELF_SIGNED_NAME)?;
+        let (chain, key) = (lonely.chain.display(), lonely.key.display());
+        let further = format!(
+            "server {{ listen {TLS_PORT} ssl http2; listen [::]:{TLS_PORT} ssl http2; server_name {SELF_SIGNED_NAME};\n\
+             ssl_certificate {chain}; ssl_certificate_key {key}; }}\n"
+        );
+        self.serve_pages("nginx-tls", &server, &further, TLS_PORT)
     }
 
     fn serve_web(&mut self) -> Result<()> {
@@ -156,11 +164,11 @@ impl Internet {
         fs::write(www.join("index.html"), "番傘: this page came through the gateway\n")?;
         fs::write(www.join("large"), noise(LARGE_BYTES))?;
         let listens: String = WEB_PORTS.iter().map(|port| format!("listen {port}; listen [::]:{port};\n")).collect();
-        self.serve_pages("nginx", &listens, WEB_PORTS[0])
+        self.serve_pages("nginx", &listens, "", WEB_PORTS[0])
     }
 
     /// An nginx of its own, which answers at `port`.
-    fn serve_pages(&mut self, name: &str, server: &str, port: u16) -> Result<()> {
+    fn serve_pages(&mut self, name: &str, server: &str, further: &str, port: u16) -> Result<()> {
         let directory = self.directory.display();
         let configuration = format!(
             "daemon off; user root; worker_processes 1; pid {directory}/{name}.pid; error_log {directory}/{name}.log;\n\
@@ -172,6 +180,7 @@ impl Internet {
                client_body_temp_path {directory}/{name}-body; proxy_temp_path {directory}/proxy;\n\
                fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;\n\
                server {{ {server} root {directory}/www; }}\n\
+               {further}\n\
              }}\n"
         );
         let file = self.directory.join(format!("{name}.conf"));

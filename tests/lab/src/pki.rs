@@ -91,6 +91,33 @@ impl Pki {
         Ok(Identity { chain, key })
     }
 
+    /// A certificate for this name that nobody has issued.
+    pub fn self_signed(&self, name: &str) -> Result<Identity> {
+        let (chain, key) = (self.file(&format!("{name}.pem")), self.file(&format!("{name}.key")));
+        let (keyout, out) = (text(&key), text(&chain));
+        let (subject, names) = (format!("/CN={name}"), format!("subjectAltName=DNS:{name}"));
+        openssl(&[
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "20",
+            "-subj",
+            &subject,
+            "-keyout",
+            &keyout,
+            "-out",
+            &out,
+            "-addext",
+            &names,
+        ])?;
+        Ok(Identity { chain, key })
+    }
+
     fn file(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }

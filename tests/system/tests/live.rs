@@ -16,6 +16,8 @@ mod detached;
 mod icmp_errors;
 #[path = "live/inspector.rs"]
 mod inspector;
+#[path = "live/inspector_clients.rs"]
+mod inspector_clients;
 #[path = "live/inspector_way.rs"]
 mod inspector_way;
 #[path = "live/kill.rs"]

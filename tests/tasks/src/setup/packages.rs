@@ -12,7 +12,7 @@ struct Package {
     does: &'static str,
 }
 
-const PACKAGES: [Package; 21] = [
+const PACKAGES: [Package; 24] = [
     Package { name: "rustc-web", does: "builds the eBPF programs" },
     Package { name: "cargo-web", does: "builds the eBPF programs" },
     Package { name: "rust-web-src", does: "core, built for the eBPF target" },
@@ -32,6 +32,9 @@ const PACKAGES: [Package; 21] = [
     Package { name: "nginx", does: "a server" },
     Package { name: "dnsmasq-base", does: "a server" },
     Package { name: "openssl", does: "certificates of the lab's servers, and a client" },
+    Package { name: "chromium", does: "a client, as people's" },
+    Package { name: "libnss3-tools", does: "tells chromium whom to trust" },
+    Package { name: "sslscan", does: "a client that tries all that it knows" },
     Package { name: "ca-certificates", does: "what servers on the Internet are trusted by" },
     Package { name: "procps", does: "looks after processes of the lab" },
 ];
