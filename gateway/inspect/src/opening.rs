@@ -158,10 +158,10 @@ pub fn is_http(bytes: &[u8]) -> Option<bool> {
     }
     match bytes.get(method) {
         None => None,
-        Some(b' ') if method >= 3 => match bytes.get(method + 1) {
-            None => None,
-            Some(target) => Some(matches!(target, b'/' | b'*') || target.is_ascii_alphanumeric() || *target == b'['),
-        },
+        Some(b' ') if method >= 3 => {
+            let target = bytes.get(method + 1)?;
+            Some(matches!(target, b'/' | b'*' | b'[') || target.is_ascii_alphanumeric())
+        }
         Some(_) => Some(false),
     }
 }

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::TcpListener as StdListener;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,13 +23,13 @@ pub fn work(listeners: Vec<StdListener>, shared: Arc<Shared>) -> io::Result<()> 
         listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?
     };
     for listener in listeners {
-        tasks.spawn_local(accept(listener, Rc::new(Arc::clone(&shared))));
+        tasks.spawn_local(accept(listener, Arc::clone(&shared)));
     }
     runtime.block_on(tasks);
     Ok(())
 }
 
-async fn accept(listener: TcpListener, shared: Rc<Arc<Shared>>) {
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut setting = shared.setting.subscribe();
     // Before there is a setting connections wait in the kernel's queue, which is short.
     if setting.wait_for(Option::is_some).await.is_err() {
