@@ -72,7 +72,7 @@ struct Inspector {
     /// The conversation.
     orders: Option<mpsc::Sender<Arc<Vec<u8>>>>,
     conversation: u64,
-    /// Digest of the setting that was sent in this conversation.
+    /// Digest of what the setting was made of that was sent in this conversation.
     sent: Option<blake3::Hash>,
     /// Generation that it has said to be in force.
     accepted: Option<u64>,
@@ -184,25 +184,32 @@ fn start_if_needed(inspectors: &Inspectors, id: &str) {
 
 /// Sends the setting if it is another than the one that was sent.
 fn tell_setting(inspectors: &Inspectors, current: &Current, id: &str) {
-    let made = setting::order(&inspectors.config, current, id);
+    let materials = setting::Materials::read(&inspectors.config, id);
+    let digest = materials.digest(current.generation);
+    {
+        let mut by_id = inspectors.lock();
+        let Some(inspector) = by_id.get_mut(id) else { return };
+        if inspector.warning != materials.warning {
+            materials.warning.iter().for_each(|warning| log(&format!("{id}: {warning}")));
+            inspector.warning.clone_from(&materials.warning);
+        }
+        if inspector.orders.is_none() || inspector.sent == Some(digest) {
+            return;
+        }
+    }
+    // Not under the lock: it may be large.
+    let made = materials.order(current, id);
     let mut by_id = inspectors.lock();
     let Some(inspector) = by_id.get_mut(id) else { return };
-    let (order, warning) = match made {
-        Ok(made) => made,
-        Err(error) => return inspector.set_trouble(id, format!("the inspector of `{id}` cannot be told: {error:#}")),
-    };
-    if inspector.warning != warning {
-        warning.iter().for_each(|warning| log(&format!("{id}: {warning}")));
-        inspector.warning = warning;
-    }
-    let digest = blake3::hash(&order);
-    if inspector.sent == Some(digest) {
-        return;
-    }
-    if let Some(orders) = &inspector.orders
-        && orders.try_send(Arc::new(order)).is_ok()
-    {
-        inspector.sent = Some(digest);
+    match made {
+        Err(error) => inspector.set_trouble(id, format!("the inspector of `{id}` cannot be told: {error:#}")),
+        Ok(order) => {
+            if let Some(orders) = &inspector.orders
+                && orders.try_send(Arc::new(order)).is_ok()
+            {
+                inspector.sent = Some(digest);
+            }
+        }
     }
 }
 

@@ -12,29 +12,56 @@ use policy::tls::View;
 use super::Config;
 use crate::daemon::Current;
 
-/// The order as a line, and what an operator should know about it.
-pub fn order(config: &Config, current: &Current, id: &str) -> anyhow::Result<(Vec<u8>, Option<String>)> {
-    let view = View::of(current.policy(), id).context("it is not in the policy")?;
-    let roots = fs::read_to_string(&config.roots);
-    let platform_roots = roots.as_deref().unwrap_or_default().to_owned();
-    let warning = roots.err().map(|error| {
-        format!(
-            "no upstream certificate is trusted but by [tls] roots: `{}` cannot be read: {error}; install ca-certificates \
-             or name another file by --roots",
-            config.roots.display()
-        )
-    });
-    let (authority, problem) = match authority(&config.authorities, id) {
-        Ok(Some(authority)) => (Some(authority), None),
-        Ok(None) => (
-            None,
-            Some(format!("nothing can be opened: there is no certificate authority; run `bangasa ca issue {id}`")),
-        ),
-        Err(error) => (None, Some(format!("nothing can be opened: {error:#}"))),
-    };
-    let warning = warning.or(problem);
-    let setting = Setting { version: WIRE_VERSION, generation: current.generation, view, platform_roots, authority };
-    Ok((line(&Order::Setting(Box::new(setting)))?, warning))
+/// What a setting is made of besides the policy, as it is on disk now.
+pub struct Materials {
+    platform_roots: String,
+    authority: Option<AuthorityText>,
+    /// What an operator should know about them.
+    pub warning: Option<String>,
+}
+
+impl Materials {
+    /// Reads them. What cannot be read is missing, and told.
+    pub fn read(config: &Config, id: &str) -> Self {
+        let roots = fs::read_to_string(&config.roots);
+        let platform_roots = roots.as_deref().unwrap_or_default().to_owned();
+        let untrusted = roots.err().map(|error| {
+            format!(
+                "no upstream certificate is trusted but by [tls] roots: `{}` cannot be read: {error}; install \
+                 ca-certificates or name another file by --roots",
+                config.roots.display()
+            )
+        });
+        let (authority, unopened) = match authority(&config.authorities, id) {
+            Ok(Some(authority)) => (Some(authority), None),
+            Ok(None) => (None, Some(format!("there is no certificate authority; run `bangasa ca issue {id}`"))),
+            Err(error) => (None, Some(format!("{error:#}"))),
+        };
+        let unopened = unopened.map(|because| format!("nothing can be opened: {because}"));
+        Self { platform_roots, authority, warning: untrusted.or(unopened) }
+    }
+
+    /// Of all that a setting depends on. A generation's policy never changes, and is not looked at: it may hold a million
+    /// names.
+    pub fn digest(&self, generation: u64) -> blake3::Hash {
+        let authority = self.authority.as_ref();
+        let texts = authority.map(|text| [&text.chain, &text.key, &text.rsa_chain, &text.rsa_key]);
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&generation.to_le_bytes());
+        for text in [&self.platform_roots].into_iter().chain(texts.into_iter().flatten()) {
+            hasher.update(&text.len().to_le_bytes()).update(text.as_bytes());
+        }
+        hasher.finalize()
+    }
+
+    /// The order as a line.
+    pub fn order(self, current: &Current, id: &str) -> anyhow::Result<Vec<u8>> {
+        let view = View::of(current.policy(), id).context("it is not in the policy")?;
+        let Self { platform_roots, authority, .. } = self;
+        let generation = current.generation;
+        let setting = Setting { version: WIRE_VERSION, generation, view, platform_roots, authority };
+        line(&Order::Setting(Box::new(setting)))
+    }
 }
 
 /// What the municipality mints with; none: nothing was issued for it.
