@@ -8,6 +8,7 @@ mod capacity;
 mod lists;
 mod municipality;
 mod names;
+mod proxy;
 pub(crate) mod ranges;
 mod rules;
 mod sets;
@@ -62,7 +63,8 @@ pub fn check(source: &Source) -> Checked {
         above = Some((prefecture, tls));
         roots = tls::roots(source, prefecture, &mut report);
     }
-    let town = |raw| municipality::municipality(raw, &mut sets, &mut names, &mut report);
+    let above_all = raw.prefecture.as_ref();
+    let town = |raw| municipality::municipality(raw, above_all, &mut sets, &mut names, &mut report);
     let towns: Vec<Town<'_>> = raw.municipalities.iter().map(town).collect();
     attachments::check(&raw, &mut report);
     across::check(&raw, &towns, &mut report);
@@ -70,6 +72,7 @@ pub fn check(source: &Source) -> Checked {
     unreachable::check(&baseline, &towns, &mut report);
     if let Some((prefecture, tls)) = &above {
         tls::across(prefecture, tls, &baseline, &towns, &mut report);
+        proxy::looks_names_up(prefecture, &raw.municipalities, &mut report);
     }
     names.finish(&mut report);
     sets.report_unused(&mut report);

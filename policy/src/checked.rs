@@ -2,6 +2,7 @@
 
 mod addresses;
 mod municipalities;
+mod proxy;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use addresses::{Addresses, Prefixes};
 pub use municipalities::Municipalities;
+pub use proxy::Proxy;
 pub use tls::{Hosts, NameList, Tls, TlsRule};
 
 use crate::source::Location;
@@ -77,6 +79,8 @@ pub struct Municipality {
     pub sections: BTreeMap<String, Vec<IpNet>>,
     /// `isolated`: whole, or these prefixes.
     pub isolation: Isolation,
+    /// `[proxy]`, with what the prefecture's says.
+    pub proxy: Option<Proxy>,
     /// Budgets by name (`flows`, `new_flows_per_second`, `packets_per_second`, `bits_per_second`); checked, enforced later.
     pub limits: BTreeMap<String, u64>,
     /// `[egress]`.
@@ -92,7 +96,7 @@ pub struct Municipality {
 }
 
 /// Who is cut off.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Isolation {
     /// Nobody.
     #[default]
@@ -163,7 +167,7 @@ pub struct Service {
 }
 
 /// What a rule, or a default, says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Drop.
     Deny,

@@ -21,6 +21,7 @@ mod view;
 pub use asked::{Asked, Ruling};
 pub use decider::Decider;
 pub use names::{NameError, Names, canonical};
+pub(crate) use view::Lists;
 pub use view::{BadView, HostLists, Root, RuleRef, VIEW_VERSION, View, ViewRule};
 
 use serde::{Deserialize, Serialize};

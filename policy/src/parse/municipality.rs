@@ -6,7 +6,7 @@ use super::document::Document;
 use super::raw::{List, RawAttachment, RawIsolation, RawMunicipality, RawRules};
 use super::rule::{self, Layer};
 use super::walk::{Fields, Value};
-use super::{scalar, tls};
+use super::{proxy, scalar, tls};
 use crate::checked::Action;
 use crate::diagnostic::{Problem, Report};
 
@@ -56,6 +56,7 @@ pub(crate) fn municipality<'t>(
     let ingress = root.optional("ingress");
     let ingress = rules(ingress, "`[ingress]`", report);
     let tls = tls::tls(root.optional("tls"), Layer::Municipality, absent, report);
+    let proxy = root.optional("proxy").and_then(|value| proxy::proxy(value, report));
     root.finish(report);
     RawMunicipality {
         file: document.file,
@@ -70,6 +71,7 @@ pub(crate) fn municipality<'t>(
         egress,
         ingress,
         tls,
+        proxy,
     }
 }
 

@@ -6,7 +6,7 @@ use super::document::Document;
 use super::raw::{Countries, List, RawPrefecture, RawSet, RawTls};
 use super::rule::{self, Layer};
 use super::walk::{Fields, Value};
-use super::{names, scalar, tls};
+use super::{names, proxy, scalar, tls};
 use crate::diagnostic::{Problem, Report, Span, Spanned};
 
 /// The only version of the format that there is.
@@ -32,6 +32,7 @@ pub(crate) fn prefecture<'t>(
         baseline: Vec::new(),
         names: Vec::new(),
         tls: RawTls::absent(absent),
+        proxy: None,
     };
     if let Some(value) = root.required("schema", "schema = 1") {
         schema(value, report);
@@ -73,6 +74,7 @@ pub(crate) fn prefecture<'t>(
         raw.names = fields.entries().map(|(name, value)| names::names(name, value, report)).collect();
     }
     raw.tls = tls::tls(root.optional("tls"), Layer::Baseline, absent, report);
+    raw.proxy = root.optional("proxy").and_then(|value| proxy::proxy(value, report));
     root.finish(report);
     raw
 }

@@ -1,11 +1,13 @@
 //! A policy as it was written: every value well-formed by itself, nothing resolved yet, every piece with its text.
 
+mod proxy;
 mod tls;
 
 use ipnet::IpNet;
 
 use crate::checked::{Action, Service};
 use crate::diagnostic::{Span, Spanned};
+pub(crate) use proxy::{Direct, RawProxy};
 pub(crate) use tls::{HostItem, RawNames, RawTls, RawTlsRule};
 
 /// Everything that stands in the directory.
@@ -38,6 +40,7 @@ pub(crate) struct RawPrefecture {
     pub baseline: Vec<RawRule>,
     pub names: Vec<RawNames>,
     pub tls: RawTls,
+    pub proxy: Option<RawProxy>,
 }
 
 /// One line of `[sets]`.
@@ -74,6 +77,7 @@ pub(crate) struct RawMunicipality {
     pub egress: RawRules,
     pub ingress: RawRules,
     pub tls: RawTls,
+    pub proxy: Option<RawProxy>,
 }
 
 /// `isolated`.

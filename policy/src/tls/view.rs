@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Bypass, ClientCertificates, Ech, Layer, Limits, Names, OnBadCertificate, Opening, TlsAction};
 use crate::checked::{Addresses, Hosts, Policy, Prefixes, Service, TlsRule};
+use crate::proxy::ProxyView;
 
 /// The version of [`View`]: whoever receives another one refuses it.
-pub const VIEW_VERSION: u32 = 1;
+pub const VIEW_VERSION: u32 = 2;
 
 /// One municipality's TLS policy, the prefecture's part included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,8 @@ pub struct View {
     pub bypass: Bypass,
     /// What the inspector may use.
     pub limits: Limits,
+    /// The explicit proxy; none: connections arrive by themselves.
+    pub proxy: Option<ProxyView>,
 }
 
 /// Certificates to trust.
@@ -129,6 +132,7 @@ impl View {
         let prefectural = above.rules.iter().map(|rule| (Layer::Prefecture, rule));
         let rules = prefectural.chain(own.rules.iter().map(|rule| (Layer::Municipality, rule)));
         let rules = rules.map(|(layer, rule)| lists.rule(layer, rule)).collect();
+        let proxy = municipality.proxy.as_ref().map(|proxy| ProxyView::of(policy, municipality, proxy, &mut lists));
         Some(Self {
             version: VIEW_VERSION,
             municipality: municipality.id.clone(),
@@ -144,6 +148,7 @@ impl View {
             on_bad_certificate: own.on_bad_certificate.or(above.on_bad_certificate).unwrap_or(OnBadCertificate::Mirror),
             bypass: own.bypass.or(above.bypass).unwrap_or(Bypass::Off),
             limits: municipality.tls_limits,
+            proxy,
         })
     }
 
@@ -155,7 +160,7 @@ impl View {
 
 /// Lists so far, by their places in memory.
 #[derive(Default)]
-struct Lists {
+pub(crate) struct Lists {
     addresses: Vec<Prefixes>,
     names: Vec<Names>,
     known_addresses: HashMap<*const IpNet, u32>,
@@ -181,7 +186,8 @@ impl Lists {
         }
     }
 
-    fn addresses(&mut self, side: &Addresses) -> Vec<u32> {
+    /// The numbers of a side's lists.
+    pub fn addresses(&mut self, side: &Addresses) -> Vec<u32> {
         let number = |list: &Prefixes| {
             *self.known_addresses.entry(list.as_ptr()).or_insert_with(|| push(&mut self.addresses, list))
         };
