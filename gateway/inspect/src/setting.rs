@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use certify::{Authority, Moment};
+use policy::proxy::{Reach, pac};
 use policy::tls::{Decider, Limits, OnBadCertificate};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
@@ -28,6 +29,10 @@ pub struct Active {
     pub on_bad_certificate: OnBadCertificate,
     /// Which address a name belongs to.
     pub names: Names,
+    /// What clients may reach by the proxy; none: there is no proxy.
+    pub reach: Option<Reach>,
+    /// The file by which browsers find the proxy, but for its first line.
+    pub pac: String,
     /// What opens connections; none: there is no authority to mint with.
     pub opener: Option<Arc<Opener>>,
 }
@@ -74,6 +79,8 @@ impl Active {
             limits: view.limits,
             on_bad_certificate: view.on_bad_certificate,
             names: Names::new(&view.resolvers)?,
+            reach: Reach::new(&view)?,
+            pac: pac::script(&view).unwrap_or_default(),
             decider: Decider::new(view)?,
             opener,
         })
