@@ -13,6 +13,7 @@ mod inspectors;
 mod nat;
 mod parse;
 mod policies;
+mod proxy;
 mod rules;
 mod sanity;
 mod stages;
@@ -126,6 +127,7 @@ pub fn all() -> Vec<Case> {
         generations::cases(),
         vouched::cases(),
         inspectors::cases(),
+        proxy::cases(),
     ]
     .concat()
 }

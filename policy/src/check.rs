@@ -10,6 +10,7 @@ mod inspected;
 mod lists;
 mod municipality;
 mod names;
+mod proxy;
 pub(crate) mod ranges;
 mod rules;
 mod sets;
@@ -66,7 +67,8 @@ pub fn check(source: &Source) -> Checked {
         above = Some((prefecture, tls, http));
         roots = tls::roots(source, prefecture, &mut report);
     }
-    let town = |raw| municipality::municipality(raw, &mut sets, &mut names, &mut report);
+    let above_all = raw.prefecture.as_ref();
+    let town = |raw| municipality::municipality(raw, above_all, &mut sets, &mut names, &mut report);
     let towns: Vec<Town<'_>> = raw.municipalities.iter().map(town).collect();
     attachments::check(&raw, &mut report);
     across::check(&raw, &towns, &mut report);
@@ -76,6 +78,7 @@ pub fn check(source: &Source) -> Checked {
         tls::across(prefecture, tls, &towns, &mut report);
         http::unreachable(&http.rules, &towns, &mut report);
         inspected::check(&baseline, tls, http, &towns, &mut report);
+        proxy::looks_names_up(prefecture, &raw.municipalities, &mut report);
     }
     names.finish(&mut report);
     sets.report_unused(&mut report);

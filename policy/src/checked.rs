@@ -3,6 +3,7 @@
 mod addresses;
 mod http;
 mod municipalities;
+mod proxy;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use addresses::{Addresses, Prefixes};
 pub use http::{Http, HttpRule};
 pub use municipalities::Municipalities;
+pub use proxy::Proxy;
 pub use tls::{Hosts, NameList, Tls, TlsRule};
 
 use crate::source::Location;
@@ -81,6 +83,8 @@ pub struct Municipality {
     pub sections: BTreeMap<String, Vec<IpNet>>,
     /// `isolated`: whole, or these prefixes.
     pub isolation: Isolation,
+    /// `[proxy]`, with what the prefecture's says.
+    pub proxy: Option<Proxy>,
     /// Budgets by name (`flows`, `new_flows_per_second`, `packets_per_second`, `bits_per_second`); checked, enforced later.
     pub limits: BTreeMap<String, u64>,
     /// `[egress]`.
@@ -98,7 +102,7 @@ pub struct Municipality {
 }
 
 /// Who is cut off.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Isolation {
     /// Nobody.
     #[default]
@@ -169,7 +173,7 @@ pub struct Service {
 }
 
 /// What a rule, or a default, says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Drop.
     Deny,

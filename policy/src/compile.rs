@@ -120,7 +120,9 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
                     Isolation::None => 0,
                     Isolation::All => municipality_flags::ISOLATED,
                     Isolation::Parts(_) => municipality_flags::ISOLATED_PARTS,
-                },
+                }
+                | municipality.proxy.as_ref().map_or(0, |proxy| u32::from(proxy.port))
+                    << municipality_flags::PROXY_PORT_SHIFT,
             attachment: attached.inward[position],
         };
         pool_addresses.extend(municipality.nat_pool.iter().map(|address| u32::from_ne_bytes(address.octets())));

@@ -5,7 +5,8 @@
 //!                               ├────► model   (judges packets, apart from compile)
 //!                               ├────► explain (every stage in words)
 //!                               ├────► plan    (what would change)
-//!                               └────► tls     (what becomes of inspected connections; http: and of requests in them)
+//!                               ├────► tls     (what becomes of inspected connections; http: and of requests in them)
+//!                               └────► proxy   (what clients reach by their proxy, and when they call it)
 //! ```
 //! Installing tables is `dataplane::install`; reading directories is the caller's.
 
@@ -27,6 +28,7 @@ mod parse;
 pub mod plan;
 mod pool;
 mod prefix_table;
+pub mod proxy;
 mod rulebook;
 mod services;
 pub mod source;

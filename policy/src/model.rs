@@ -5,7 +5,7 @@
 //! Stages are files; the first that decides wins:
 //!
 //! ```text
-//! packet (parse) → sanity → municipality → spoofing → isolation → block → flow → rules → create (nat)
+//! packet (parse) → sanity → municipality → spoofing → isolation → block → proxy → flow → rules → create (nat)
 //! ```
 //! `flows` remembers, `tcp` follows connections, `trace` lets `explain` listen. Not here: forwarding, limits, time
 //! (the caller's clock counts) and any bound on what is remembered.
@@ -22,6 +22,7 @@ mod municipality;
 mod nat;
 mod packet;
 mod prefecture;
+mod proxy;
 mod rules;
 mod sanity;
 mod spoofing;
@@ -42,8 +43,12 @@ use flows::Flows;
 use packet::{Contents, Parsed};
 use prefecture::{Prefecture, Rule, Sender};
 
+pub(crate) use addresses::AddressSet;
 pub use enter::{BadPortName, INSPECTOR, enter, inspector};
+pub(crate) use prefecture::Rule as PreparedRule;
 pub use rules::Mismatch;
+pub(crate) use rules::{Call, first_match};
+pub(crate) use sanity::is_no_unicast;
 pub use trace::{Skipped, Stage, Step};
 pub(crate) use trace::{Trace, counted};
 
@@ -165,6 +170,7 @@ fn stages(x: &mut Crossing, parsed: &Parsed, flows: &mut Flows) -> ControlFlow<E
     spoofing::spoofing(x, municipality, packet)?;
     isolation::isolation(x, municipality, packet)?;
     block::block(x, packet)?;
+    proxy::proxy(x, municipality, packet)?;
     let key = flow::flow(x, municipality, packet, flows)?;
     let decision = rules::rules(x, municipality, packet)?;
     create::create(x, municipality, packet, key, decision, flows)

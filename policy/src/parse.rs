@@ -7,6 +7,7 @@ pub(crate) mod lines;
 mod municipality;
 pub(crate) mod names;
 mod prefecture;
+mod proxy;
 mod quick;
 pub(crate) mod raw;
 mod rule;

@@ -24,6 +24,7 @@ pub use decider::Decider;
 pub(crate) use heard::Heard;
 pub(crate) use lookup::Lookup;
 pub use names::{NameError, Names, canonical};
+pub(crate) use view::Lists;
 pub use view::{BadView, HostLists, Root, RuleRef, VIEW_VERSION, View, ViewRule};
 
 use serde::{Deserialize, Serialize};

@@ -11,7 +11,7 @@ pub enum Verdict {
     Forward = 1,
     /// It goes to the inspector in the municipality's namespace.
     Inspect = 2,
-    /// The gateway itself is meant: ARP, neighbour discovery, echo to the gateway's address.
+    /// The gateway itself is meant: ARP, neighbour discovery, echo to the gateway's address, its proxy.
     Local = 3,
 }
 
@@ -166,6 +166,8 @@ reasons! {
     Internal = 33, "internal";
     /// a connection of the inspector's own, which no rule judges: the rules judged the one that it serves
     Inspector = 34, "inspector";
+    /// to the municipality's proxy, at the gateway's own address
+    Proxy = 35, "proxy";
 }
 
 /// Room for reasons in a counter row; above every reason's number.

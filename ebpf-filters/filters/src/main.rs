@@ -2,8 +2,8 @@
 //! only this file knows the kernel's entry points.
 //!
 //! ```text
-//! parse → sanity → municipality ─┬► spoofing → isolation → block → flow ─┬► decided
-//!                                │                                       └► rules → create ► decided
+//! parse → sanity → municipality ─┬► spoofing → isolation → block → proxy → flow ─┬► decided
+//!                                │                                               └► rules → create ► decided
 //!                                └► (vouched for) flow ► decided
 //! decided ► forward ► account
 //! ```
@@ -31,6 +31,7 @@ mod maps;
 mod municipality;
 mod packet;
 mod parse;
+mod proxy;
 mod rewrite;
 mod route;
 mod rules;
@@ -105,6 +106,7 @@ fn judge(frame: Frame, packet: &mut Packet) -> Stage {
     spoofing::spoofing(packet)?;
     isolation::isolation(packet)?;
     block::block(packet)?;
+    proxy::proxy(packet)?;
     packet.notes |= packet::note::PASSED;
     flow::flow(frame, packet)?;
     let ruling = rules::rules(packet);

@@ -1,4 +1,5 @@
-//! The inspectors: one process for each municipality that a rule inspects anything of, in its network namespace.
+//! The inspectors: one process for each municipality that a rule inspects anything of, or that has a proxy, in its network
+//! namespace.
 //!
 //! This file makes them be there, know the policy in force, and be gone when they are not wanted. They outlive the
 //! daemon: one that runs already is not started again, it comes and says so ([`link`]). Whose a process is, its network
@@ -11,6 +12,7 @@ mod spawn;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Child;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use inspect::wire::Totals;
 use policy::Policy;
-use policy::checked::Action;
+use policy::checked::{Action, Municipality};
 use tokio::sync::{Notify, mpsc};
 
 use crate::daemon::{Current, Daemon};
@@ -74,6 +76,10 @@ struct Inspector {
     conversation: u64,
     /// Digest of what the setting was made of that was sent in this conversation.
     sent: Option<blake3::Hash>,
+    /// Where it listens as the municipality's proxy.
+    proxy: Vec<SocketAddr>,
+    /// Processes that were told to end, and have not been seen to.
+    leaving: Vec<Child>,
     /// Generation that it has said to be in force.
     accepted: Option<u64>,
     /// What stands in its way.
@@ -105,13 +111,22 @@ impl Inspectors {
     }
 }
 
-/// Municipalities of which a rule inspects anything.
-fn wanted(policy: &Policy) -> BTreeSet<&str> {
+/// Municipalities of which a rule inspects anything, or that have a proxy, and where that is.
+fn wanted(policy: &Policy) -> BTreeMap<&str, Vec<SocketAddr>> {
     let inspects = |rules: &[policy::checked::Rule]| rules.iter().any(|rule| rule.action == Action::Inspect);
     let all = inspects(&policy.baseline);
     let towns = policy.municipalities.iter();
-    let towns = towns.filter(|town| all || inspects(&town.egress.rules) || inspects(&town.ingress.rules));
-    towns.map(|town| town.id.as_str()).collect()
+    let towns = towns
+        .filter(|town| all || town.proxy.is_some() || inspects(&town.egress.rules) || inspects(&town.ingress.rules));
+    towns.map(|town| (town.id.as_str(), proxy(town))).collect()
+}
+
+/// Where a municipality's proxy listens, in order.
+fn proxy(town: &Municipality) -> Vec<SocketAddr> {
+    let Some(proxy) = &town.proxy else { return Vec::new() };
+    let addresses = town.attachments.iter().flat_map(|attachment| &attachment.addresses);
+    let all: BTreeSet<_> = addresses.map(|address| SocketAddr::new(address.addr(), proxy.port)).collect();
+    all.into_iter().collect()
 }
 
 /// Goes on until the daemon ends.
@@ -138,8 +153,9 @@ fn tend(daemon: &Daemon, reads_authorities: bool) {
     let Some(current) = daemon.current() else { return };
     let wanted = wanted(current.policy());
     let inspectors = &daemon.inspectors;
-    for id in &wanted {
-        start_if_needed(inspectors, id);
+    for (id, proxy) in &wanted {
+        dismiss_if_elsewhere(inspectors, id, proxy);
+        start_if_needed(inspectors, id, proxy);
         if reads_authorities || needs_setting(inspectors, id) {
             tell_setting(inspectors, &current, id);
         }
@@ -151,7 +167,7 @@ fn needs_setting(inspectors: &Inspectors, id: &str) -> bool {
     inspectors.lock().get(id).is_some_and(|inspector| inspector.orders.is_some() && inspector.sent.is_none())
 }
 
-fn start_if_needed(inspectors: &Inspectors, id: &str) {
+fn start_if_needed(inspectors: &Inspectors, id: &str, proxy: &[SocketAddr]) {
     {
         let mut by_id = inspectors.lock();
         let inspector = by_id.entry(id.to_owned()).or_default();
@@ -163,7 +179,7 @@ fn start_if_needed(inspectors: &Inspectors, id: &str) {
         }
     }
     // Not under the lock: a process takes a while to start.
-    let started = spawn::spawn(&inspectors.config, id);
+    let started = spawn::spawn(&inspectors.config, id, proxy);
     let mut by_id = inspectors.lock();
     let inspector = by_id.entry(id.to_owned()).or_default();
     match started {
@@ -213,20 +229,39 @@ fn tell_setting(inspectors: &Inspectors, current: &Current, id: &str) {
     }
 }
 
-fn dismiss_others(inspectors: &Inspectors, wanted: &BTreeSet<&str>) {
-    for (id, inspector) in inspectors.lock().iter_mut().filter(|(id, _)| !wanted.contains(id.as_str())) {
+fn dismiss_others(inspectors: &Inspectors, wanted: &BTreeMap<&str, Vec<SocketAddr>>) {
+    for (id, inspector) in inspectors.lock().iter_mut().filter(|(id, _)| !wanted.contains_key(id.as_str())) {
         inspector.reap(id);
         inspector.trouble = None;
-        inspector.accepted = None;
-        if let Some(orders) = inspector.orders.take() {
-            let _ = orders.try_send(Arc::new(setting::end()));
-        }
+        inspector.dismiss();
+    }
+}
+
+/// Ends an inspector that is the proxy elsewhere than the policy has it: sockets are given to a process when it starts.
+/// It lets go of them at once, so that the next one may have them, and what it serves has a few seconds to end.
+fn dismiss_if_elsewhere(inspectors: &Inspectors, id: &str, proxy: &[SocketAddr]) {
+    if let Some(inspector) = inspectors.lock().get_mut(id).filter(|it| it.orders.is_some() && it.proxy != proxy) {
+        log(&format!("{id}: the proxy's addresses have changed; the inspector is started anew"));
+        inspector.dismiss();
+        inspector.leaving.extend(inspector.child.take());
+        inspector.started_at = None;
+        inspector.failures = 0;
+        inspector.retry_at = None;
     }
 }
 
 impl Inspector {
+    /// Tells it to end.
+    fn dismiss(&mut self) {
+        self.accepted = None;
+        if let Some(orders) = self.orders.take() {
+            let _ = orders.try_send(Arc::new(setting::end()));
+        }
+    }
+
     /// Notices that the process has ended.
     fn reap(&mut self, id: &str) {
+        self.leaving.retain_mut(|child| !matches!(child.try_wait(), Ok(Some(_))));
         if let Some(child) = &mut self.child
             && let Ok(Some(status)) = child.try_wait()
         {

@@ -73,6 +73,12 @@ pub struct Line {
 /// `time` when the connection began.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TlsLine {
+    /// How it came: `transparent`, or `explicit` by the proxy.
+    #[serde(default)]
+    pub arrival: String,
+    /// Host and port that the proxy was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// What the client's first bytes were: `tls`, `http`, `server-first`, `other` or `silence`.
     pub opening: Option<String>,
     /// The name that the client sent.

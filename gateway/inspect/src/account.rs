@@ -54,6 +54,11 @@ impl Account {
         }
     }
 
+    /// It has ended, and is nothing to tell of.
+    pub fn forget(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Connections that are open.
     pub fn open(&self) -> u64 {
         self.open.load(Ordering::Relaxed)

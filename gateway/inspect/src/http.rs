@@ -9,8 +9,8 @@
 //!
 //! Not here: TLS, names, sockets, deadlines; what may pass (`seam`).
 
-mod authority;
-mod h1;
+pub(crate) mod authority;
+pub(crate) mod h1;
 mod h2;
 mod refusal;
 

@@ -6,7 +6,8 @@
 //!                                                                                  ├► open (both ends' TLS, HTTP)
 //! daemon ─► link ─► setting                             sessions, totals ─► daemon └► refuse
 //! ```
-//! To open a connection, [`upstream`] speaks to the server and verifies it, [`mint`] has a certificate for what the server
+//! A connection arrives by itself, its destination kept, or by what its client asks of the municipality's proxy
+//! ([`explicit`]), and is then treated the same. To open a connection, [`upstream`] speaks to the server and verifies it, [`mint`] has a certificate for what the server
 //! has shown, [`serve`] speaks to the client with it, and [`http`] relays between the two, past the inspections of [`seam`].
 //!
 //! A process of its own, in the municipality's network namespace, without privilege ([`sandbox`]). It keeps nothing on
@@ -16,6 +17,7 @@
 
 mod account;
 mod budget;
+mod explicit;
 pub mod http;
 mod link;
 pub mod mint;

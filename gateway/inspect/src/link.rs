@@ -1,6 +1,7 @@
 //! The conversation with the daemon. It may come and go: connections are served by the latest setting meanwhile, and
 //! sessions wait in a bounded queue.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,11 +24,20 @@ const ACCOUNT_INTERVAL: Duration = Duration::from_millis(500);
 /// For connections to end by themselves once the process is to end.
 const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
+/// What stays the same from conversation to conversation.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    /// When the process started, nanoseconds since 1970.
+    pub started_ns: u64,
+    /// Where it is the municipality's proxy.
+    pub proxy: Vec<SocketAddr>,
+}
+
 /// Talks until the daemon ends the process.
-pub async fn run(daemon: &Path, shared: &Arc<Shared>, mut sessions: Receiver<Box<Session>>, started_ns: u64) {
+pub async fn run(daemon: &Path, shared: &Arc<Shared>, mut sessions: Receiver<Box<Session>>, begun: &Begun) {
     loop {
         if let Ok(stream) = UnixStream::connect(daemon).await {
-            match converse(stream, shared, &mut sessions, started_ns).await {
+            match converse(stream, shared, &mut sessions, begun).await {
                 Ok(()) => break,
                 Err(error) => eprintln!("bangasa-inspect: {error:#}; trying again"),
             }
@@ -46,12 +56,13 @@ async fn converse(
     stream: UnixStream,
     shared: &Arc<Shared>,
     sessions: &mut Receiver<Box<Session>>,
-    started_ns: u64,
+    begun: &Begun,
 ) -> anyhow::Result<()> {
     let (reader, writer) = stream.into_split();
     let mut writer = BufWriter::new(writer);
     let program = env!("CARGO_PKG_VERSION").to_owned();
-    report(&mut writer, &Report::Begin { version: WIRE_VERSION, program, started_ns }).await?;
+    let Begun { started_ns, proxy } = begun.clone();
+    report(&mut writer, &Report::Begin { version: WIRE_VERSION, program, started_ns, proxy }).await?;
     writer.flush().await?;
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();

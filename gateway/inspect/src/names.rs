@@ -32,6 +32,10 @@ pub enum Belongs {
     Unknown,
 }
 
+/// A question that nobody answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unanswered;
+
 /// Names and what they resolved to.
 pub struct Names {
     /// None: the policy names nobody to ask.
@@ -84,6 +88,29 @@ impl Names {
             }
         }
         Belongs::No
+    }
+
+    /// The addresses of a name, which belong to it from then on; none: it has no address.
+    ///
+    /// # Errors
+    /// Nobody answered, or nobody can be asked.
+    pub async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, Unanswered> {
+        let Some(resolver) = &self.resolver else { return Err(Unanswered) };
+        let question = format!("{}.", name.trim_end_matches('.'));
+        match resolver.lookup_ip(question.as_str()).await {
+            Ok(found) => {
+                let mut addresses: Vec<IpAddr> = Vec::new();
+                for address in found.iter().map(|address| address.to_canonical()) {
+                    if addresses.len() < MOST_ADDRESSES && !addresses.contains(&address) {
+                        addresses.push(address);
+                    }
+                }
+                self.remember(name, addresses.iter().copied());
+                Ok(addresses)
+            }
+            Err(error) if error.is_no_records_found() || error.is_nx_domain() => Ok(Vec::new()),
+            Err(_) => Err(Unanswered),
+        }
     }
 
     fn has_seen(&self, name: &str, address: IpAddr) -> bool {

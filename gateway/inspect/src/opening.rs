@@ -80,15 +80,21 @@ impl From<&ClientHello> for TlsHello {
 
 /// Reads until it is clear what the client says, or nothing has come for so long.
 pub async fn listen(client: &TcpStream, patience: Duration) -> io::Result<Spoken> {
-    let mut bytes = Vec::new();
+    listen_on(client, Vec::new(), patience).await
+}
+
+/// Likewise where some of it was read before.
+pub async fn listen_on(client: &TcpStream, mut bytes: Vec<u8>, patience: Duration) -> io::Result<Spoken> {
     let deadline = Instant::now() + TIME_TO_FINISH;
     let mut needed = 1;
     let until = Instant::now() + patience.min(TIME_TO_FINISH);
-    match timeout_at(until, read_some(client, &mut bytes)).await {
-        Err(_) => return Ok(Spoken { bytes, kind: Kind::Silence }),
-        Ok(read) => {
-            if !read? {
-                return Ok(Spoken { bytes, kind: Kind::Gone });
+    if bytes.is_empty() {
+        match timeout_at(until, read_some(client, &mut bytes)).await {
+            Err(_) => return Ok(Spoken { bytes, kind: Kind::Silence }),
+            Ok(read) => {
+                if !read? {
+                    return Ok(Spoken { bytes, kind: Kind::Gone });
+                }
             }
         }
     }

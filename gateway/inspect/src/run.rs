@@ -14,6 +14,7 @@ use crate::account::Account;
 use crate::budget::Budget;
 use crate::options::Options;
 use crate::setting::Active;
+use crate::wire::Arrival;
 use crate::{link, sandbox, worker};
 
 /// What all threads share.
@@ -30,10 +31,16 @@ pub struct Shared {
 
 /// Serves until the daemon says that it is over.
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    if options.transparent.is_empty() {
+    let transparent = options.transparent.iter().map(|number| (*number, Arrival::Transparent));
+    let sockets = transparent.chain(options.proxy.iter().map(|number| (*number, Arrival::Explicit)));
+    let listeners =
+        sockets.map(|(number, arrival)| Ok((inherited(number)?, arrival))).collect::<anyhow::Result<Vec<_>>>()?;
+    if listeners.is_empty() {
         bail!("there is no socket to listen at; bangasad starts this program and hands it some (--transparent)");
     }
-    let listeners = options.transparent.iter().map(|number| inherited(*number)).collect::<anyhow::Result<Vec<_>>>()?;
+    let is_proxy = |(_, arrival): &&(TcpListener, Arrival)| *arrival == Arrival::Explicit;
+    let proxy =
+        listeners.iter().filter(is_proxy).map(|(socket, _)| socket.local_addr()).collect::<Result<Vec<_>, _>>()?;
     let (account, sessions) = Account::new();
     let shared = Arc::new(Shared {
         setting: watch::Sender::new(None),
@@ -45,7 +52,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     // Threads exist before the sandbox, which forbids new ones, and begin after it.
     let mut starts = Vec::new();
     for number in 0..options.workers {
-        let listeners = listeners.iter().map(TcpListener::try_clone).collect::<Result<Vec<_>, _>>()?;
+        let again = |(socket, arrival): &(TcpListener, Arrival)| Ok((socket.try_clone()?, *arrival));
+        let listeners = listeners.iter().map(again).collect::<std::io::Result<Vec<_>>>()?;
         let (shared, (start, started)) = (Arc::clone(&shared), channel::<()>());
         thread::Builder::new().name(format!("worker {number}")).spawn(move || {
             if started.recv().is_ok()
@@ -63,7 +71,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         start.send(()).context("a thread has ended")?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(link::run(&options.daemon, &shared, sessions, started_ns));
+    runtime.block_on(link::run(&options.daemon, &shared, sessions, &link::Begun { started_ns, proxy }));
     Ok(())
 }
 

@@ -5,20 +5,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use policy::tls::{Asked, ClientCertificates, Ech, Opening as Speaks, RuleRef, TlsAction};
+use policy::tls::{Asked, ClientCertificates, Ech, Opening as Speaks, RuleRef, TlsAction, canonical};
 use tokio::net::TcpStream;
 
 use crate::http::{Protocol, relay};
 use crate::names::Belongs;
 use crate::open::{self, Next, Opening};
-use crate::opening::{Kind, Spoken, TlsHello, listen};
+use crate::opening::{Kind, Spoken, TlsHello, listen, listen_on};
 use crate::rewind::Rewind;
 use crate::run::Shared;
 use crate::seam;
 use crate::seam::rules::ByRules;
 use crate::setting::Active;
 use crate::splice::{reset, splice, write_all};
-use crate::wire::{Reason, Rule, Session};
+use crate::wire::{Arrival, Reason, Rule, Session};
 use crate::{tell, upstream_socket};
 
 /// A client that has said nothing for so long may be waiting for the server to speak.
@@ -26,8 +26,8 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// Of a server that should speak first, and of a client after it did not.
 const LONG_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Serves a connection that was just accepted. Its local address is whom the client meant: the socket is transparent.
-pub async fn serve(shared: Arc<Shared>, client: TcpStream) {
+/// Serves a connection that was just accepted. Its local address is whom the client meant, if the socket is transparent.
+pub async fn serve(shared: Arc<Shared>, client: TcpStream, arrival: Arrival) {
     let (Ok(destination), Ok(from)) = (client.local_addr(), client.peer_addr()) else { return };
     let open = shared.account.begin();
     let began = Instant::now();
@@ -37,6 +37,8 @@ pub async fn serve(shared: Arc<Shared>, client: TcpStream) {
         generation: 0,
         client: from,
         destination,
+        arrival,
+        host: None,
         opening: None,
         sni: None,
         alpn: Vec::new(),
@@ -50,7 +52,8 @@ pub async fn serve(shared: Arc<Shared>, client: TcpStream) {
         bytes: [0; 2],
     });
     let bytes = [Cell::new(0), Cell::new(0)];
-    let setting = shared.setting.borrow().clone();
+    let settings = shared.setting.subscribe();
+    let setting = settings.borrow().clone();
     match setting {
         None => reset(&client),
         Some(active) if !shared.budget.admits(&active.limits, open, began) => {
@@ -61,9 +64,15 @@ pub async fn serve(shared: Arc<Shared>, client: TcpStream) {
         Some(active) => {
             session.generation = active.generation;
             session.reason = Reason::Rule;
-            let mut connection = Serving { active, session: &mut session, bytes: &bytes };
-            if let Err(reason) = connection.go(client).await {
-                session.reason = reason;
+            let mut connection = Serving { active, session: &mut session, bytes: &bytes, asked: None };
+            let ended = match arrival {
+                Arrival::Transparent => connection.go(client, Vec::new(), None).await.map(|()| Told::Session),
+                Arrival::Explicit => connection.ask(client, settings).await,
+            };
+            match ended {
+                Ok(Told::Session) => {}
+                Ok(Told::Nothing) => return shared.account.forget(),
+                Err(reason) => session.reason = reason,
             }
         }
     }
@@ -72,28 +81,44 @@ pub async fn serve(shared: Arc<Shared>, client: TcpStream) {
     shared.account.end(session);
 }
 
-struct Serving<'s> {
-    active: Arc<Active>,
-    session: &'s mut Session,
-    bytes: &'s [Cell<u64>; 2],
+/// A connection that is being served.
+pub(crate) struct Serving<'s> {
+    pub(crate) active: Arc<Active>,
+    pub(crate) session: &'s mut Session,
+    pub(crate) bytes: &'s [Cell<u64>; 2],
+    /// The name that the proxy was asked for.
+    pub(crate) asked: Option<String>,
+}
+
+/// Whether there is something to tell of.
+pub(crate) enum Told {
+    /// As of any connection.
+    Session,
+    /// It was between the client and the gateway only.
+    Nothing,
 }
 
 /// What rules said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Said {
-    action: TlsAction,
+pub(crate) struct Said {
+    pub(crate) action: TlsAction,
     trust_sni: bool,
     client_certificates: ClientCertificates,
 }
 
 impl Serving<'_> {
-    /// To its end; an error is why it ended otherwise than as the rule said.
-    async fn go(&mut self, client: TcpStream) -> Result<(), Reason> {
+    /// To its end; an error is why it ended otherwise than as the rule said. Some of what the client says may have been read
+    /// before, and the server may have been called.
+    pub(crate) async fn go(
+        &mut self,
+        client: TcpStream,
+        read_before: Vec<u8>,
+        mut server: Option<TcpStream>,
+    ) -> Result<(), Reason> {
         upstream_socket::settle(&client).map_err(|_| Reason::NotReady)?;
-        let mut spoken = listen(&client, PATIENCE).await.map_err(|_| Reason::Rule)?;
-        let mut server = None;
+        let mut spoken = listen_on(&client, read_before, PATIENCE).await.map_err(|_| Reason::Rule)?;
         if matches!(spoken.kind, Kind::Silence) {
-            (spoken, server) = self.wait_for_anyone(&client).await?;
+            (spoken, server) = self.wait_for_anyone(&client, server).await?;
         }
         let speaks = match &spoken.kind {
             Kind::Tls(_) => Speaks::Tls,
@@ -106,6 +131,9 @@ impl Serving<'_> {
             Kind::Slow => return self.refuse(&client, &spoken.kind, Reason::Slow),
         };
         let said = self.decide(speaks, spoken.hello().map(Arc::as_ref), true);
+        if said.action != TlsAction::Block && !said.trust_sni && self.contradicts(spoken.hello().map(Arc::as_ref)) {
+            return self.refuse(&client, &spoken.kind, Reason::FalseSni);
+        }
         match said.action {
             TlsAction::Splice => self.splice(client, spoken, server, said.trust_sni).await,
             TlsAction::Block => self.refuse(&client, &spoken.kind, Reason::Rule),
@@ -115,11 +143,20 @@ impl Serving<'_> {
 
     /// The client is silent. Where a server that speaks first would be spliced, it is asked; else the client has the rest
     /// of its time.
-    async fn wait_for_anyone(&mut self, client: &TcpStream) -> Result<(Spoken, Option<TcpStream>), Reason> {
+    async fn wait_for_anyone(
+        &mut self,
+        client: &TcpStream,
+        server: Option<TcpStream>,
+    ) -> Result<(Spoken, Option<TcpStream>), Reason> {
         if self.decide(Speaks::ServerFirst, None, false).action != TlsAction::Splice {
-            return listen(client, LONG_PATIENCE).await.map(|spoken| (spoken, None)).map_err(|_| Reason::Rule);
+            let spoken = listen(client, LONG_PATIENCE).await.map_err(|_| Reason::Rule)?;
+            let server = server.filter(|_| !matches!(spoken.kind, Kind::Silence));
+            return Ok((spoken, server));
         }
-        let server = self.connect(client).await?;
+        let server = match server {
+            Some(server) => server,
+            None => self.connect(client).await?,
+        };
         let spoken = tokio::select! {
             spoken = listen(client, LONG_PATIENCE) => spoken.map_err(|_| Reason::Rule)?,
             readable = server.readable() => {
@@ -132,8 +169,19 @@ impl Serving<'_> {
         Ok((spoken, server))
     }
 
+    /// Whether the client calls the server otherwise than it called it to the proxy.
+    fn contradicts(&self, hello: Option<&TlsHello>) -> bool {
+        let (Some(asked), Some(sni)) = (&self.asked, hello.and_then(|hello| hello.sni.as_deref())) else {
+            return false;
+        };
+        match (canonical(asked), canonical(sni)) {
+            (Ok(asked), Ok(sni)) => asked != sni,
+            _ => true,
+        }
+    }
+
     /// Asks the rules, and notes their answer if it is the one that counts.
-    fn decide(&mut self, speaks: Speaks, hello: Option<&TlsHello>, counts: bool) -> Said {
+    pub(crate) fn decide(&mut self, speaks: Speaks, hello: Option<&TlsHello>, counts: bool) -> Said {
         let alpn: Vec<&[u8]> = hello.iter().flat_map(|hello| &hello.alpn).map(Vec::as_slice).collect();
         let active = Arc::clone(&self.active);
         let ruling = active.decider.decide(&Asked {
@@ -166,6 +214,16 @@ impl Serving<'_> {
             reset(client);
             Reason::Unreachable
         })
+    }
+
+    /// For pages.
+    pub(crate) fn connection(&self, server_name: Option<String>) -> seam::Connection {
+        seam::Connection {
+            id: format!("{:x}", self.session.began_ns),
+            municipality: self.active.municipality.clone(),
+            client: Some(self.session.client.ip()),
+            server_name,
+        }
     }
 
     async fn splice(
@@ -206,12 +264,7 @@ impl Serving<'_> {
         said: Said,
     ) -> Result<(), Reason> {
         let active = Arc::clone(&self.active);
-        let connection = seam::Connection {
-            id: format!("{:x}", self.session.began_ns),
-            municipality: active.municipality.clone(),
-            client: Some(self.session.client.ip()),
-            server_name: spoken.hello().and_then(|hello| hello.sni.clone()),
-        };
+        let connection = self.connection(spoken.hello().and_then(|hello| hello.sni.clone()));
         match &spoken.kind {
             Kind::Tls(_) if active.opener.is_none() => return self.refuse(&client, &spoken.kind, Reason::NoAuthority),
             Kind::Tls(_) | Kind::Http => {}

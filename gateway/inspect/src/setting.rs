@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use anyhow::{Context, bail};
 use certify::{Authority, Moment};
 use policy::http::HttpDecider;
+use policy::proxy::{Reach, pac};
 use policy::tls::{Decider, Limits, OnBadCertificate};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
@@ -31,6 +32,10 @@ pub struct Active {
     pub on_bad_certificate: OnBadCertificate,
     /// Which address a name belongs to.
     pub names: Names,
+    /// What clients may reach by the proxy; none: there is no proxy.
+    pub reach: Option<Reach>,
+    /// The file by which browsers find the proxy, but for its first line.
+    pub pac: String,
     /// What opens connections; none: there is no authority to mint with.
     pub opener: Option<Arc<Opener>>,
 }
@@ -78,6 +83,8 @@ impl Active {
             on_bad_certificate: view.on_bad_certificate,
             names: Names::new(&view.resolvers)?,
             http: Arc::new(HttpDecider::new(view.clone())?),
+            reach: Reach::new(&view)?,
+            pac: pac::script(&view).unwrap_or_default(),
             decider: Decider::new(view)?,
             opener,
         })

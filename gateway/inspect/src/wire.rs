@@ -10,7 +10,7 @@ use policy::tls::{Layer, Opening, TlsAction, View};
 use serde::{Deserialize, Serialize};
 
 /// Counts up whenever a line changes its meaning. Whoever meets another version ends the conversation.
-pub const WIRE_VERSION: u32 = 1;
+pub const WIRE_VERSION: u32 = 2;
 /// The longest line from the daemon: name lists, and the certificates of several hundred roots.
 pub const LONGEST_ORDER: u64 = 256 << 20;
 /// The longest line from an inspector.
@@ -73,6 +73,9 @@ pub enum Report {
         program: String,
         /// When the process started, nanoseconds since 1970: counters begin there.
         started_ns: u64,
+        /// Where it is the municipality's proxy.
+        #[serde(default)]
+        proxy: Vec<SocketAddr>,
     },
     /// A setting is in force.
     Accepted {
@@ -103,8 +106,12 @@ pub struct Session {
     pub generation: u64,
     /// Who connected, inside.
     pub client: SocketAddr,
-    /// Whom the client meant.
+    /// Whom the client meant; of the proxy, until that is known, the proxy.
     pub destination: SocketAddr,
+    /// How it came.
+    pub arrival: Arrival,
+    /// Host and port that the proxy was asked for.
+    pub host: Option<String>,
     /// What the client's first bytes were; none: that was not found out.
     pub opening: Option<Opening>,
     /// The name that the client sent.
@@ -127,6 +134,26 @@ pub struct Session {
     pub requests: u64,
     /// Bytes of content from the client, and from the server.
     pub bytes: [u64; 2],
+}
+
+/// How a connection came to the inspector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Arrival {
+    /// The gateway handed it over; the client knows of nobody between.
+    Transparent,
+    /// The client called the proxy.
+    Explicit,
+}
+
+impl Arrival {
+    /// The word in events.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Transparent => "transparent",
+            Self::Explicit => "explicit",
+        }
+    }
 }
 
 /// A rule as events name it.
@@ -178,11 +205,17 @@ pub enum Reason {
     Overruled,
     /// There is no policy yet, or the inspector ends.
     NotReady,
+    /// A packet rule, or their default, denies the client what it asked the proxy for.
+    PacketRule,
+    /// The client is cut off, and asked the proxy for what is not essential.
+    Isolated,
+    /// The proxy was asked for an address that no host on the Internet has: ours, or a special one.
+    BadDestination,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Rule,
         Self::Limited,
         Self::NotInspectable,
@@ -200,6 +233,9 @@ impl Reason {
         Self::Content,
         Self::Overruled,
         Self::NotReady,
+        Self::PacketRule,
+        Self::Isolated,
+        Self::BadDestination,
     ];
 
     /// The word in JSON, metrics and on the command line.
@@ -222,6 +258,9 @@ impl Reason {
             Self::Content => "content",
             Self::Overruled => "overruled",
             Self::NotReady => "not_ready",
+            Self::PacketRule => "packet_rule",
+            Self::Isolated => "isolated",
+            Self::BadDestination => "bad_destination",
         }
     }
 
@@ -245,6 +284,9 @@ impl Reason {
             Self::Content => "what was carried was refused",
             Self::Overruled => "it was open, and a newer policy decides otherwise",
             Self::NotReady => "there was no policy yet, or the inspector was ending",
+            Self::PacketRule => "a packet rule denied what the proxy was asked for",
+            Self::Isolated => "the client was cut off and asked the proxy for what is not essential",
+            Self::BadDestination => "the proxy was asked for an address of ours, or for one that no host has",
         }
     }
 }

@@ -10,26 +10,28 @@ use tokio::task::{LocalSet, spawn_local};
 
 use crate::run::Shared;
 use crate::session;
+use crate::wire::Arrival;
 
 /// After a failed accept: no descriptor is free, most likely.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until the process ends.
-pub fn work(listeners: Vec<StdListener>, shared: Arc<Shared>) -> io::Result<()> {
+pub fn work(listeners: Vec<(StdListener, Arrival)>, shared: Arc<Shared>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tasks = LocalSet::new();
-    let listeners: Vec<TcpListener> = {
+    let listeners: Vec<(TcpListener, Arrival)> = {
         let _entered = runtime.enter();
-        listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?
+        let ready = |(socket, arrival)| Ok((TcpListener::from_std(socket)?, arrival));
+        listeners.into_iter().map(ready).collect::<io::Result<_>>()?
     };
-    for listener in listeners {
-        tasks.spawn_local(accept(listener, Arc::clone(&shared)));
+    for (listener, arrival) in listeners {
+        tasks.spawn_local(accept(listener, arrival, Arc::clone(&shared)));
     }
     runtime.block_on(tasks);
     Ok(())
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, arrival: Arrival, shared: Arc<Shared>) {
     let mut setting = shared.setting.subscribe();
     // Before there is a setting connections wait in the kernel's queue, which is short.
     if setting.wait_for(Option::is_some).await.is_err() {
@@ -43,7 +45,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         };
         match accepted {
             Ok((client, _)) => {
-                spawn_local(session::serve(Arc::clone(&shared), client));
+                spawn_local(session::serve(Arc::clone(&shared), client, arrival));
             }
             Err(_) => tokio::time::sleep(PAUSE).await,
         }

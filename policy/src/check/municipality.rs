@@ -9,13 +9,14 @@ use ipnet::IpNet;
 
 use super::http::{self, ResolvedHttp};
 use super::names::NameLists;
+use super::proxy;
 use super::ranges::Ranges;
 use super::rules::{self, Home, ResolvedRule, Section, Sections};
 use super::sets::Sets;
 use super::tls::{self, ResolvedTls};
-use crate::checked::{Action, Attachment, Isolation, Municipality, Rules};
+use crate::checked::{Action, Attachment, Isolation, Municipality, Proxy, Rules};
 use crate::diagnostic::{Problem, Report, Span, Spanned};
-use crate::parse::raw::{Item, List, RawIsolation, RawMunicipality};
+use crate::parse::raw::{Item, List, RawIsolation, RawMunicipality, RawPrefecture};
 
 /// Published prefixes shorter than these are worth a question.
 const WIDE_V4: u8 = 16;
@@ -28,6 +29,7 @@ pub(crate) struct Town<'r> {
     pub published: Vec<Spanned<IpNet>>,
     pub pool: Vec<Ipv4Addr>,
     isolation: Isolation,
+    proxy: Option<Proxy>,
     pub egress: Vec<ResolvedRule<'r>>,
     pub ingress: Vec<ResolvedRule<'r>>,
     pub tls: ResolvedTls<'r>,
@@ -36,6 +38,7 @@ pub(crate) struct Town<'r> {
 
 pub(crate) fn municipality<'r>(
     raw: &'r RawMunicipality,
+    prefecture: Option<&RawPrefecture>,
     sets: &mut Sets,
     names: &mut NameLists,
     report: &mut Report<'_>,
@@ -65,7 +68,8 @@ pub(crate) fn municipality<'r>(
         own.normalize();
         ingress.iter_mut().for_each(|rule| rules::meets_insiders(rule, &own, report));
     }
-    Town { raw, pool: pool(raw, &published, report), published, isolation, egress, ingress, tls, http }
+    let proxy = prefecture.and_then(|prefecture| proxy::resolve(prefecture, raw, report));
+    Town { raw, pool: pool(raw, &published, report), published, isolation, proxy, egress, ingress, tls, http }
 }
 
 fn resolved_sections<'r>(raw: &'r RawMunicipality, sets: &mut Sets) -> Sections<'r> {
@@ -231,6 +235,7 @@ impl Town<'_> {
             nat_pool: self.pool.clone(),
             sections: raw.sections.iter().map(|(name, list)| (name.value.clone(), sorted(&list.items))).collect(),
             isolation: self.isolation.clone(),
+            proxy: self.proxy.clone(),
             limits: raw.limits.iter().map(|&(name, limit)| (name.to_owned(), limit)).collect(),
             egress: rules(raw.egress.default, &self.egress)?,
             ingress: rules(raw.ingress.default, &self.ingress)?,

@@ -42,6 +42,7 @@ pub(crate) fn municipality(id: &str, vlan: u16) -> Municipality {
         nat_pool: Vec::new(),
         sections: BTreeMap::new(),
         isolation: Isolation::None,
+        proxy: None,
         limits: BTreeMap::new(),
         egress: Rules { default: Action::Deny, rules: Vec::new() },
         ingress: Rules { default: Action::Deny, rules: Vec::new() },

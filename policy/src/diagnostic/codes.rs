@@ -3,7 +3,7 @@
 use super::Severity::{self, Error, Warning};
 
 /// Every code, how bad it is, and what it says. Sorted.
-pub const CODES: [(&str, Severity, &str); 69] = [
+pub const CODES: [(&str, Severity, &str); 70] = [
     ("ambiguous-owner", Warning, "a public prefix is claimed by two municipalities, so that neither owns it"),
     (
         "bad-address",
@@ -23,6 +23,7 @@ pub const CODES: [(&str, Severity, &str); 69] = [
     ("bad-port-name", Error, "not the name of a network interface"),
     ("bad-prefix", Error, "neither an address nor a prefix"),
     ("bad-protocol", Error, "not a protocol's name or number"),
+    ("bad-proxy-port", Error, "a port that no proxy can have"),
     ("bad-reference", Error, "neither a prefix, a set nor a section, or a set written the wrong way"),
     ("bad-resolver", Error, "not an address where names can be looked up"),
     ("bad-size", Error, "not a size with its unit, or too large a one"),
@@ -55,7 +56,7 @@ pub const CODES: [(&str, Severity, &str); 69] = [
     ("no-municipality", Warning, "a policy for nobody"),
     ("no-port", Error, "a gateway without uplink or access port"),
     ("no-prefix", Error, "a municipality without addresses"),
-    ("no-resolver", Warning, "splicing by names that cannot be looked up"),
+    ("no-resolver", Warning, "splicing, or a proxy, by names that cannot be looked up"),
     ("not-utf8", Error, "a file that is not UTF-8"),
     ("overlapping-segments", Warning, "two segments of one municipality, or of one outer VLAN, that overlap"),
     ("published-in-pool", Warning, "a published address in the NAT pool"),

@@ -69,6 +69,8 @@ pub(crate) struct Municipality {
     /// Never translated.
     pub(crate) published: AddressSet,
     pub(crate) isolation: Isolation,
+    /// Of its proxy, on the gateway's own addresses.
+    pub(crate) proxy_port: Option<u16>,
     pub(crate) pool: Vec<Ipv4Addr>,
     egress: Rules,
     ingress: Rules,
@@ -208,6 +210,7 @@ impl Municipality {
                 checked::Isolation::All => Isolation::All,
                 checked::Isolation::Parts(parts) => Isolation::Parts(AddressSet::new(parts)),
             },
+            proxy_port: municipality.proxy.as_ref().map(|proxy| proxy.port),
             pool: municipality.nat_pool.clone(),
             egress: Rules::new(&municipality.egress, known),
             ingress: Rules::new(&municipality.ingress, known),

@@ -160,18 +160,27 @@ pub(crate) fn rules(x: &mut Crossing, municipality: &Municipality, packet: &Pack
 /// The first rule that matches, or the default.
 pub(crate) fn decide(x: &mut Crossing, municipality: &Municipality, call: &Call) -> Decision {
     let own = municipality.rules(call.direction);
-    for rule in x.prefecture.baseline.iter().chain(&own.rules) {
-        match mismatch(rule, call) {
-            Some(why) => x.trace.skip(rule, why),
-            None => {
-                let reason = if rule.baseline { Reason::BaselineRule } else { Reason::Rule };
-                return Decision { verdict: verdict(rule.action), reason, rule: Some(rule.clone()) };
-            }
-        }
+    let rules = x.prefecture.baseline.iter().chain(&own.rules);
+    if let Some(rule) = first_match(rules, call, |rule, why| x.trace.skip(rule, why)) {
+        let reason = if rule.baseline { Reason::BaselineRule } else { Reason::Rule };
+        return Decision { verdict: verdict(rule.action), reason, rule: Some(rule.clone()) };
     }
     let verdict = verdict(own.default);
     let reason = if verdict == Verdict::Drop { Reason::DefaultDeny } else { Reason::DefaultAllow };
     Decision { verdict, reason, rule: None }
+}
+
+/// The first rule that matches; tells each before it, and what it does not match.
+pub(crate) fn first_match<'r>(
+    rules: impl IntoIterator<Item = &'r Arc<Rule>>,
+    call: &Call,
+    mut skip: impl FnMut(&Rule, Mismatch),
+) -> Option<&'r Arc<Rule>> {
+    rules.into_iter().find(|rule| {
+        let why = mismatch(rule, call);
+        why.into_iter().for_each(|why| skip(rule, why));
+        why.is_none()
+    })
 }
 
 fn mismatch(rule: &Rule, call: &Call) -> Option<Mismatch> {

@@ -42,7 +42,7 @@ fn unsound(packet: &Packet) -> Option<Reason> {
 }
 
 /// Addresses that no packet between hosts on different links may carry.
-fn is_no_unicast(address: IpAddr) -> bool {
+pub(crate) fn is_no_unicast(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_no_unicast_v4(v4),
         IpAddr::V6(v6) => is_no_unicast_v6(v6),

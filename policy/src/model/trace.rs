@@ -24,6 +24,8 @@ pub enum Stage {
     Isolation,
     /// Prefecture-wide block sets.
     BlockSets,
+    /// Is it for the municipality's proxy; only where there is one.
+    Proxy,
     /// Does it belong to something already judged.
     Flow,
     /// Baseline, municipality rules, default.
@@ -47,6 +49,7 @@ impl Stage {
             Self::Spoofing => "spoofing",
             Self::Isolation => "isolation",
             Self::BlockSets => "block sets",
+            Self::Proxy => "proxy",
             Self::Flow => "flow",
             Self::Rules => "rules",
             Self::Create => "create",

@@ -6,7 +6,7 @@ use super::document::Document;
 use super::raw::{List, RawAttachment, RawIsolation, RawMunicipality, RawRules};
 use super::rule::{self, Layer};
 use super::walk::{Fields, Value};
-use super::{http, scalar, tls};
+use super::{http, proxy, scalar, tls};
 use crate::checked::Action;
 use crate::diagnostic::{Problem, Report};
 
@@ -57,6 +57,7 @@ pub(crate) fn municipality<'t>(
     let ingress = rules(ingress, "`[ingress]`", report);
     let tls = tls::tls(root.optional("tls"), Layer::Municipality, absent, report);
     let http = http::http(root.optional("http"), Layer::Municipality, report);
+    let proxy = root.optional("proxy").and_then(|value| proxy::proxy(value, report));
     root.finish(report);
     RawMunicipality {
         file: document.file,
@@ -72,6 +73,7 @@ pub(crate) fn municipality<'t>(
         ingress,
         tls,
         http,
+        proxy,
     }
 }
 

@@ -6,7 +6,7 @@ use super::document::Document;
 use super::raw::{Countries, List, RawHttp, RawPrefecture, RawSet, RawTls};
 use super::rule::{self, Layer};
 use super::walk::{Fields, Value};
-use super::{http, names, scalar, tls};
+use super::{http, names, proxy, scalar, tls};
 use crate::diagnostic::{Problem, Report, Span, Spanned};
 
 /// The only version of the format that there is.
@@ -33,6 +33,7 @@ pub(crate) fn prefecture<'t>(
         names: Vec::new(),
         tls: RawTls::absent(absent),
         http: RawHttp::default(),
+        proxy: None,
     };
     if let Some(value) = root.required("schema", "schema = 1") {
         schema(value, report);
@@ -75,6 +76,7 @@ pub(crate) fn prefecture<'t>(
     }
     raw.tls = tls::tls(root.optional("tls"), Layer::Baseline, absent, report);
     raw.http = http::http(root.optional("http"), Layer::Baseline, report);
+    raw.proxy = root.optional("proxy").and_then(|value| proxy::proxy(value, report));
     root.finish(report);
     raw
 }

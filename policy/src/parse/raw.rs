@@ -1,6 +1,7 @@
 //! A policy as it was written: every value well-formed by itself, nothing resolved yet, every piece with its text.
 
 mod http;
+mod proxy;
 mod tls;
 
 use ipnet::IpNet;
@@ -8,6 +9,7 @@ use ipnet::IpNet;
 use crate::checked::{Action, Service};
 use crate::diagnostic::{Span, Spanned};
 pub(crate) use http::{RawHttp, RawHttpRule, RawTenants};
+pub(crate) use proxy::{Direct, RawProxy};
 pub(crate) use tls::{HostItem, RawNames, RawTls, RawTlsRule};
 
 /// Everything that stands in the directory.
@@ -41,6 +43,7 @@ pub(crate) struct RawPrefecture {
     pub names: Vec<RawNames>,
     pub tls: RawTls,
     pub http: RawHttp,
+    pub proxy: Option<RawProxy>,
 }
 
 /// One line of `[sets]`.
@@ -78,6 +81,7 @@ pub(crate) struct RawMunicipality {
     pub ingress: RawRules,
     pub tls: RawTls,
     pub http: RawHttp,
+    pub proxy: Option<RawProxy>,
 }
 
 /// `isolated`.

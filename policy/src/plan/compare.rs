@@ -9,7 +9,7 @@ use super::http;
 use super::rules::{self, action};
 use super::tls;
 use super::{Change, Entries, Fate, MunicipalityPlan, Plan, SHOWN};
-use crate::checked::{Http, Isolation, Municipality, Policy, Prefixes, Rules, Set, Tls};
+use crate::checked::{Http, Isolation, Municipality, Policy, Prefixes, Proxy, Rules, Set, Tls};
 
 pub(super) fn policies(old: Option<&Policy>, new: &Policy) -> Plan {
     let nothing = Policy::default();
@@ -71,6 +71,7 @@ fn absent(municipality: &Municipality) -> Municipality {
         nat_pool: Vec::new(),
         sections: BTreeMap::new(),
         isolation: Isolation::None,
+        proxy: None,
         limits: BTreeMap::new(),
         egress: closed(&municipality.egress),
         ingress: closed(&municipality.ingress),
@@ -135,6 +136,7 @@ impl Changes {
             }
         }
         self.isolation(&old.isolation, &new.isolation);
+        self.proxy(old.proxy.as_ref(), new.proxy.as_ref());
         let limits: BTreeMap<_, _> = old.limits.iter().chain(&new.limits).collect();
         for name in limits.into_keys() {
             self.option(&format!("limit {name}"), old.limits.get(name), new.limits.get(name));
@@ -153,6 +155,16 @@ impl Changes {
             Isolation::None | Isolation::All => Vec::new(),
         };
         self.list("isolated parts", &parts(old), &parts(new));
+    }
+
+    fn proxy(&mut self, old: Option<&Proxy>, new: Option<&Proxy>) {
+        self.option("proxy port", old.map(|it| it.port), new.map(|it| it.port));
+        let direct = |it: Option<&Proxy>| {
+            let names = it.into_iter().flat_map(|it| it.direct_names.iter().cloned());
+            names.chain(it.into_iter().flat_map(|it| it.direct_prefixes.iter().map(ToString::to_string))).collect()
+        };
+        let [old, new]: [Vec<String>; 2] = [direct(old), direct(new)];
+        self.list("proxy bypass", &old, &new);
     }
 
     pub fn value(&mut self, what: &str, old: &str, new: &str) {

@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 
 use super::*;
 use crate::Numbering;
-use crate::checked::{Action, Isolation, Rule};
+use crate::checked::{Action, Isolation, Proxy, Rule};
 use crate::compile::fixture::{attachment, municipality, nets, prefecture, rule, set, tcp};
 
 fn before() -> Policy {
@@ -67,6 +67,8 @@ fn changes_are_told_by_municipality() {
     sendai.sections.insert("taxation".to_owned(), nets(&["10.4.21.0/24"]));
     sendai.sections.insert("water".to_owned(), nets(&["10.4.22.0/24"]));
     sendai.isolation = Isolation::Parts(nets(&["10.4.20.9/32"]));
+    sendai.proxy =
+        Some(Proxy { port: 8080, direct_names: vec![".lg.jp".to_owned()], direct_prefixes: nets(&["10.254.0.0/16"]) });
     sendai.limits.insert("flows".to_owned(), 100_000);
     sendai.egress.default = Action::Allow;
     let web = Rule {
@@ -99,6 +101,8 @@ sendai (仙台市)
   section `taxation`: 10.4.21.0/24 added, 10.4.20.0/24 removed
   isolated: nobody → parts
   isolated parts: 10.4.20.9/32 added
+  proxy port: 8080 (new)
+  proxy bypass: .lg.jp, 10.254.0.0/16 added
   limit flows: 200000 → 100000
   egress default: deny → allow
   egress rule `ntp`: removed

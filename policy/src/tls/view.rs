@@ -11,10 +11,11 @@ use super::lookup::LISTS;
 use super::{Bypass, ClientCertificates, Ech, Layer, Limits, Names, OnBadCertificate, Opening, TlsAction};
 use crate::checked::{Addresses, Hosts, HttpRule, Policy, Prefixes, Service, TlsRule};
 use crate::http::{MicrosoftTenants, ViewHttpRule};
+use crate::proxy::ProxyView;
 use crate::source::Location;
 
 /// The version of [`View`]: whoever receives another one refuses it.
-pub const VIEW_VERSION: u32 = 1;
+pub const VIEW_VERSION: u32 = 2;
 
 /// One municipality's TLS policy, the prefecture's part included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +52,8 @@ pub struct View {
     pub http: Vec<ViewHttpRule>,
     /// Whose Microsoft accounts may be used; none: anybody's.
     pub microsoft_tenants: Option<MicrosoftTenants>,
+    /// The explicit proxy; none: connections arrive by themselves.
+    pub proxy: Option<ProxyView>,
 }
 
 /// Certificates to trust.
@@ -139,6 +142,7 @@ impl View {
         let prefectural = above.rules.iter().map(|rule| (Layer::Prefecture, rule));
         let rules = prefectural.chain(own.rules.iter().map(|rule| (Layer::Municipality, rule)));
         let rules = rules.map(|(layer, rule)| lists.rule(layer, rule)).collect();
+        let proxy = municipality.proxy.as_ref().map(|proxy| ProxyView::of(policy, municipality, proxy, &mut lists));
         Some(Self {
             version: VIEW_VERSION,
             municipality: municipality.id.clone(),
@@ -156,6 +160,7 @@ impl View {
             limits: municipality.tls_limits,
             http,
             microsoft_tenants: municipality.http.microsoft.clone().or_else(|| policy.http.microsoft.clone()),
+            proxy,
         })
     }
 
@@ -187,7 +192,7 @@ impl View {
 
 /// Lists so far, by their places in memory.
 #[derive(Default)]
-struct Lists {
+pub(crate) struct Lists {
     addresses: Vec<Prefixes>,
     names: Vec<Names>,
     known_addresses: HashMap<*const IpNet, u32>,
@@ -225,7 +230,8 @@ impl Lists {
         }
     }
 
-    fn addresses(&mut self, side: &Addresses) -> Vec<u32> {
+    /// The numbers of a side's lists.
+    pub fn addresses(&mut self, side: &Addresses) -> Vec<u32> {
         let number = |list: &Prefixes| {
             *self.known_addresses.entry(list.as_ptr()).or_insert_with(|| push(&mut self.addresses, list))
         };

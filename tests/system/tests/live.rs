@@ -28,6 +28,8 @@ mod one_policy;
 mod peers;
 #[path = "live/ports.rs"]
 mod ports;
+#[path = "live/proxy.rs"]
+mod proxy;
 #[path = "live/published.rs"]
 mod published;
 #[path = "live/qinq.rs"]

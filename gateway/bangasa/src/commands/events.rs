@@ -66,7 +66,7 @@ fn describe(line: &Line, colour: Colour) -> String {
 /// What the inspector saw, after the addresses.
 fn describe_tls(tls: &TlsLine) -> String {
     let mut text = format!(" {}", tls.opening.as_deref().unwrap_or("unread"));
-    let told = [("", &tls.sni), ("ja4 ", &tls.ja4), ("upstream ", &tls.upstream)];
+    let told = [("proxy ", &tls.host), ("", &tls.sni), ("ja4 ", &tls.ja4), ("upstream ", &tls.upstream)];
     for (what, value) in told {
         if let Some(value) = value {
             let _ = write!(text, " {what}{value}");

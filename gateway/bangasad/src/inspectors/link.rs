@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -75,7 +76,7 @@ async fn talk(daemon: &Arc<Daemon>, mut stream: UnixStream, conversation: u64) -
     };
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
-    let Some(Report::Begin { version, program, started_ns }) = next(&mut reader).await? else {
+    let Some(Report::Begin { version, program, started_ns, proxy }) = next(&mut reader).await? else {
         bail!("the inspector of `{id}` did not begin as inspectors do");
     };
     if version != WIRE_VERSION {
@@ -84,7 +85,7 @@ async fn talk(daemon: &Arc<Daemon>, mut stream: UnixStream, conversation: u64) -
         );
     }
     let (orders, mut waiting) = mpsc::channel::<Arc<Vec<u8>>>(ORDERS);
-    begin(daemon, &id, conversation, orders, started_ns);
+    begin(daemon, &id, conversation, orders, (started_ns, proxy));
     let writes = async {
         while let Some(order) = waiting.recv().await {
             tokio::time::timeout(PATIENCE, writer.write_all(&order)).await??;
@@ -113,7 +114,14 @@ async fn talk(daemon: &Arc<Daemon>, mut stream: UnixStream, conversation: u64) -
     ended.with_context(|| format!("the conversation with the inspector of `{id}` broke off"))
 }
 
-fn begin(daemon: &Daemon, id: &str, conversation: u64, orders: mpsc::Sender<Arc<Vec<u8>>>, started_ns: u64) {
+fn begin(
+    daemon: &Daemon,
+    id: &str,
+    conversation: u64,
+    orders: mpsc::Sender<Arc<Vec<u8>>>,
+    process: (u64, Vec<SocketAddr>),
+) {
+    let (started_ns, proxy) = process;
     {
         let mut by_id = daemon.inspectors.lock();
         let inspector = by_id.entry(id.to_owned()).or_default();
@@ -121,6 +129,7 @@ fn begin(daemon: &Daemon, id: &str, conversation: u64, orders: mpsc::Sender<Arc<
         inspector.conversation = conversation;
         inspector.sent = None;
         inspector.accepted = None;
+        inspector.proxy = proxy;
         if inspector.process_ns != started_ns {
             let ended = std::mem::take(&mut inspector.totals);
             told::add(&mut inspector.before, ended);

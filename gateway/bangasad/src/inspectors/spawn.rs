@@ -45,7 +45,9 @@ pub enum Failed {
 }
 
 /// Starts it. It has not said anything yet.
-pub fn spawn(config: &Config, id: &str) -> Result<Child, Failed> {
+///
+/// `proxy` are the gateway's own addresses, with the port, where it is the municipality's proxy.
+pub fn spawn(config: &Config, id: &str, proxy: &[SocketAddr]) -> Result<Child, Failed> {
     let user = User::from_name(&config.user).ok().flatten().ok_or_else(|| Failed::NoUser(config.user.clone()))?;
     if user.uid.is_root() {
         return Err(Failed::Privileged(config.user.clone()));
@@ -57,21 +59,22 @@ pub fn spawn(config: &Config, id: &str) -> Result<Child, Failed> {
             let unentered = |error: io::Error| Failed::Namespace(name.clone(), error);
             let namespace = File::open(format!("/run/netns/{name}")).map_err(unentered)?;
             setns(namespace, CloneFlags::CLONE_NEWNET).map_err(|error| unentered(error.into()))?;
-            start(config, &user)
+            start(config, &user, proxy)
         });
         inside.join().unwrap_or_else(|_| Err(Failed::Namespace(name.clone(), io::Error::other("a thread panicked"))))
     })
 }
 
-fn start(config: &Config, user: &User) -> Result<Child, Failed> {
-    let sockets = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
-        .map(|address| listen(SocketAddr::new(address, INSPECTOR_PORT)));
-    let [v4, v6] = sockets;
-    let sockets = [v4?, v6?];
-    let numbers: Vec<RawFd> = sockets.iter().map(AsRawFd::as_raw_fd).collect();
+fn start(config: &Config, user: &User, proxy: &[SocketAddr]) -> Result<Child, Failed> {
+    let transparent = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
+        .map(|address| ("--transparent", listen(SocketAddr::new(address, INSPECTOR_PORT), Meant::Anywhere)));
+    let proxy = proxy.iter().map(|address| ("--proxy", listen(*address, Meant::Here)));
+    let sockets = transparent.into_iter().chain(proxy);
+    let sockets = sockets.map(|(option, socket)| Ok((option, socket?))).collect::<Result<Vec<_>, Failed>>()?;
+    let numbers: Vec<RawFd> = sockets.iter().map(|(_, socket)| socket.as_raw_fd()).collect();
     let mut command = Command::new(&config.program);
     command.arg("--daemon").arg(&config.socket).args(["--workers", &config.workers.to_string()]);
-    command.args(numbers.iter().flat_map(|number| ["--transparent".to_owned(), number.to_string()]));
+    command.args(sockets.iter().flat_map(|(option, socket)| [(*option).to_owned(), socket.as_raw_fd().to_string()]));
     command.env_clear().current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
     // The program lets go of root itself, so that it may lie where only root may look. Signals to the daemon's group are
     // not the inspector's.
@@ -94,15 +97,27 @@ fn keep_open(number: RawFd) -> io::Result<()> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// A socket whose connections keep the destination that the client meant.
-fn listen(address: SocketAddr) -> Result<Socket, Failed> {
+/// Whom clients mean that a socket gets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Meant {
+    /// Anybody: connections keep the destination that the client meant.
+    Anywhere,
+    /// The socket's own address.
+    Here,
+}
+
+fn listen(address: SocketAddr, meant: Meant) -> Result<Socket, Failed> {
     let listen = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        if address.is_ipv4() {
-            socket.set_ip_transparent_v4(true)?;
-        } else {
+        if address.is_ipv6() {
             socket.set_only_v6(true)?;
-            socket.set_ip_transparent_v6(true)?;
+        }
+        match (meant, address.is_ipv4()) {
+            (Meant::Anywhere, true) => socket.set_ip_transparent_v4(true)?,
+            (Meant::Anywhere, false) => socket.set_ip_transparent_v6(true)?,
+            // An address that an apply is about to give to the namespace will do.
+            (Meant::Here, true) => socket.set_freebind_v4(true)?,
+            (Meant::Here, false) => socket.set_freebind_v6(true)?,
         }
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())?;

@@ -33,6 +33,8 @@ pub fn record(daemon: &Daemon, id: &str, session: &Session) {
         generation: session.generation as u32,
         direction: "egress".into(),
         tls: Some(Box::new(TlsLine {
+            arrival: session.arrival.name().into(),
+            host: session.host.clone(),
             opening: session.opening.map(|opening| opening.name().into()),
             sni: session.sni.clone(),
             alpn: session.alpn.clone(),

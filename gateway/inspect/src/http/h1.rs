@@ -11,6 +11,7 @@ mod framing;
 mod input;
 mod lines;
 mod out;
+pub(crate) mod proxied;
 mod reader;
 pub(super) mod rehearsal;
 mod request;

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use rand::Rng;
 use rand::rngs::StdRng;
 
-use crate::checked::{Action, Addresses, Isolation, Municipality, Policy, Rule, Rules, Service};
+use crate::checked::{Action, Addresses, Isolation, Municipality, Policy, Proxy, Rule, Rules, Service};
 use crate::compile::fixture;
 
 pub fn policy(rng: &mut StdRng) -> Policy {
@@ -84,6 +84,11 @@ fn municipality(n: u16, rng: &mut StdRng) -> Municipality {
         1 => Isolation::All,
         _ => Isolation::Parts(prefixes(rng, 3)),
     };
+    municipality.proxy = rng.random_bool(0.5).then(|| Proxy {
+        port: rng.random_range(1_024..=u16::MAX),
+        direct_names: Vec::new(),
+        direct_prefixes: Vec::new(),
+    });
     municipality.egress = rules(rng);
     municipality.ingress = rules(rng);
     municipality
@@ -142,7 +147,7 @@ pub fn change(policy: &mut Policy, rng: &mut StdRng) {
     let index = rng.random_range(0..policy.municipalities.len());
     let fresh = municipality(index as u16, rng);
     let municipality = &mut policy.municipalities[index];
-    match rng.random_range(0..14) {
+    match rng.random_range(0..15) {
         0 => municipality.prefixes.push(prefix(rng).trunc()),
         1 => municipality.published = fresh.published,
         2 => municipality.nat_pool = fresh.nat_pool,
@@ -162,6 +167,7 @@ pub fn change(policy: &mut Policy, rng: &mut StdRng) {
         }
         11 => policy.block.reverse(),
         12 => drop(policy.municipalities.remove(index)),
+        13 => municipality.proxy = fresh.proxy,
         _ => policy.baseline.insert(0, Rule { name: "new".to_owned(), ..rule(0, rng) }),
     }
 }

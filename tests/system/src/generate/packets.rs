@@ -9,6 +9,7 @@ use policy::model::inspector;
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
+use super::policies::PROXY_PORTS;
 use crate::frame::{Fragment, Packet, Payload, ethernet};
 
 /// A frame and where it enters.
@@ -352,7 +353,7 @@ fn fresh(towns: &[(Vec<u16>, Vec<IpAddr>)], rng: &mut impl Rng) -> Arrival {
         packet.extensions = extensions(rng);
     }
     vary(rng, &mut packet);
-    if town.is_some() && rng.random_bool(0.03) {
+    if town.is_some() && rng.random_bool(0.06) {
         towards_the_gateway(rng, &mut packet);
     }
     let vlans = match town {
@@ -363,9 +364,22 @@ fn fresh(towns: &[(Vec<u16>, Vec<IpAddr>)], rng: &mut impl Rng) -> Arrival {
     build(port, vlans, packet)
 }
 
-/// Neighbour discovery, or an echo request to an address that the gateway may have.
+/// Neighbour discovery, or an echo request or a segment for a proxy to an address that the gateway may have.
 fn towards_the_gateway(rng: &mut impl Rng, packet: &mut Packet) {
     packet.extensions.clear();
+    if rng.random_bool(0.5) {
+        let town = rng.random_range(1..4);
+        let gateway = match packet.source.is_ipv4() {
+            true => ["10.10.16.1", "10.20.0.1", "172.16.0.1"].choose(rng).copied().unwrap_or("10.10.16.1").to_owned(),
+            false => format!("2001:db8:{town}:8000::1"),
+        };
+        packet.destination = gateway.parse().expect("an address that this file wrote");
+        let proxy = PROXY_PORTS.choose(rng).copied().unwrap_or(PROXY_PORTS[0]);
+        let flags = [0x02, 0x10, 0x11, 0x12].choose(rng).copied().unwrap_or(0x02);
+        let ports = (pick_port(rng), proxy);
+        packet.payload = Payload::Tcp { ports, flags, sequence: rng.random(), acknowledgement: rng.random(), data: 4 };
+        return;
+    }
     if packet.source.is_ipv4() {
         let gateways = ["10.10.16.1", "10.20.0.1", "172.16.0.1"];
         packet.destination =

@@ -44,6 +44,9 @@ const PORTS: [&str; 10] = [
 ];
 const PROTOCOLS: [&str; 6] = ["\"tcp\"", "\"udp\"", "\"icmp\"", "\"icmpv6\"", "47", "\"50\""];
 
+/// Where proxies are: ports that packets are aimed at.
+pub(super) const PROXY_PORTS: [u16; 3] = [1024, 40_000, 65_535];
+
 /// A random policy directory.
 pub fn policy(rng: &mut impl Rng) -> Source {
     let municipalities = rng.random_range(1..=6);
@@ -148,6 +151,9 @@ fn prefecture(rng: &mut impl Rng, sets: usize) -> String {
     if rng.random_bool(0.5) {
         text.push_str("[isolation]\nessential = [\"198.51.100.80\", \"2001:db8:ffff::80\"]\n");
     }
+    if rng.random_bool(0.4) {
+        let _ = writeln!(text, "[proxy]\nport = {}", PROXY_PORTS.choose(rng).copied().unwrap_or(PROXY_PORTS[0]));
+    }
     for rule in 0..rng.random_range(0..=3) {
         text.push_str("[[baseline]]\n");
         let _ = writeln!(text, "name = \"base{rule}\"");
@@ -205,6 +211,9 @@ fn premises(rng: &mut impl Rng, number: usize) -> String {
 
 fn municipality(rng: &mut impl Rng, number: usize, sets: usize) -> String {
     let mut text = premises(rng, number);
+    if rng.random_bool(0.3) {
+        let _ = writeln!(text, "[proxy]\nport = {}", PROXY_PORTS.choose(rng).copied().unwrap_or(PROXY_PORTS[0]));
+    }
     for (direction, actions) in
         [("egress", &["allow", "deny", "inspect", "allow"][..]), ("ingress", &["allow", "deny", "allow"][..])]
     {

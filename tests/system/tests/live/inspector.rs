@@ -15,11 +15,11 @@ use lab::{Lab, daemon};
 use policy::Source;
 
 /// Two municipalities with the same private addresses.
-const TWINS: [&str; 2] = ["shiomi", "shirakaba"];
-const SERVERS: [IpAddr; 2] = [IpAddr::V4(WEB_V4), IpAddr::V6(WEB_V6)];
+pub(crate) const TWINS: [&str; 2] = ["shiomi", "shirakaba"];
+pub(crate) const SERVERS: [IpAddr; 2] = [IpAddr::V4(WEB_V4), IpAddr::V6(WEB_V6)];
 
 /// The example, in which both towns' web traffic is inspected.
-fn policy() -> Source {
+pub(crate) fn policy() -> Source {
     let mut source = control::read_directory(crate::example()).unwrap();
     let town = source.files.get_mut("municipalities/shirakaba.toml").unwrap();
     let text = String::from_utf8(town.clone()).unwrap();
@@ -45,7 +45,12 @@ fn lab() -> Lab {
     lab
 }
 
-fn root(lab: &Lab) -> PathBuf {
+/// Waits until a municipality's inspector serves by the generation in force.
+pub(crate) fn serves(lab: &Lab, town: &str) {
+    lab.wait_for_inspector(town).unwrap();
+}
+
+pub(crate) fn root(lab: &Lab) -> PathBuf {
     daemon::Files::of(lab.id()).authorities.join("root.pem")
 }
 
@@ -62,7 +67,7 @@ fn curl(lab: &Lab, town: &str, name: &str, server: IpAddr, arguments: &str) -> O
 }
 
 /// The event of a connection, which comes when it has ended.
-fn event(lab: &Lab, since: lab::events::Mark, wanted: impl Fn(&Line) -> bool) -> Line {
+pub(crate) fn event(lab: &Lab, since: lab::events::Mark, wanted: impl Fn(&Line) -> bool) -> Line {
     let found = lab.daemon().unwrap().events().wait(since, |line| line.tls.is_some() && wanted(line)).unwrap();
     found.unwrap_or_else(|| panic!("no such event; the daemon: {}", lab.daemon().unwrap().last_words()))
 }

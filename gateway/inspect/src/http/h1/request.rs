@@ -118,6 +118,26 @@ impl Request {
         Ok(Self { head, before, version, framing, options, persists })
     }
 
+    /// The scheme of an absolute target.
+    pub(crate) fn scheme(&self) -> Option<&str> {
+        self.before.split_once("://").map(|(scheme, _)| scheme)
+    }
+
+    /// As the server itself is asked, which is no proxy: by the path alone, without what was said to the proxy, and as the
+    /// last request of its connection, because the next may name another server.
+    pub(crate) fn for_server(mut self) -> Self {
+        self.before.clear();
+        if self.head.path.is_empty() && self.head.method == Method::OPTIONS {
+            self.head.path.push('*');
+        } else if !self.head.path.starts_with('/') {
+            self.head.path.insert(0, '/');
+        }
+        self.head.fields.keep(|name, _| !name.eq_ignore_ascii_case(b"proxy-authorization"));
+        self.options.close = true;
+        self.persists = false;
+        self
+    }
+
     /// As bytes for upstream. `Target` if an inspection has made a path that no request may have.
     pub(crate) fn write(&self) -> Result<Vec<u8>, Refusal> {
         let head = &self.head;
