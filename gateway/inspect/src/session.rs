@@ -1,12 +1,13 @@
 //! One connection, from its arrival to its end.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use policy::tls::{Asked, ClientCertificates, Ech, Opening as Speaks, RuleRef, TlsAction, canonical};
+use policy::tls::{Asked, ClientCertificates, Ech, Opening as Speaks, RuleRef, Ruling, TlsAction, canonical};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 use crate::http::{Protocol, relay};
 use crate::names::Belongs;
@@ -64,7 +65,8 @@ pub async fn serve(shared: Arc<Shared>, client: TcpStream, arrival: Arrival) {
         Some(active) => {
             session.generation = active.generation;
             session.reason = Reason::Rule;
-            let mut connection = Serving { active, session: &mut session, bytes: &bytes, asked: None };
+            let mut connection =
+                Serving { active, session: &mut session, bytes: &bytes, settings: settings.clone(), asked: None };
             let ended = match arrival {
                 Arrival::Transparent => connection.go(client, Vec::new(), None).await.map(|()| Told::Session),
                 Arrival::Explicit => connection.ask(client, settings).await,
@@ -86,6 +88,8 @@ pub(crate) struct Serving<'s> {
     pub(crate) active: Arc<Active>,
     pub(crate) session: &'s mut Session,
     pub(crate) bytes: &'s [Cell<u64>; 2],
+    /// Policies to come.
+    settings: watch::Receiver<Option<Arc<Active>>>,
     /// The name that the proxy was asked for.
     pub(crate) asked: Option<String>,
 }
@@ -134,10 +138,38 @@ impl Serving<'_> {
         if said.action != TlsAction::Block && !said.trust_sni && self.contradicts(spoken.hello().map(Arc::as_ref)) {
             return self.refuse(&client, &spoken.kind, Reason::FalseSni);
         }
-        match said.action {
-            TlsAction::Splice => self.splice(client, spoken, server, said.trust_sni).await,
-            TlsAction::Block => self.refuse(&client, &spoken.kind, Reason::Rule),
-            TlsAction::Inspect => self.inspect(client, spoken, server, said).await,
+        let overruled = self.overruled(speaks, spoken.hello().cloned(), said.action);
+        let carried_out = async {
+            match said.action {
+                TlsAction::Splice => self.splice(client, spoken, server, said.trust_sni).await,
+                TlsAction::Block => self.refuse(&client, &spoken.kind, Reason::Rule),
+                TlsAction::Inspect => self.inspect(client, spoken, server, said).await,
+            }
+        };
+        tokio::select! {
+            ended = carried_out => ended,
+            () = overruled => Err(Reason::Overruled),
+        }
+    }
+
+    /// Waits for a policy that decides otherwise about this very connection.
+    fn overruled(
+        &self,
+        speaks: Speaks,
+        hello: Option<Arc<TlsHello>>,
+        action: TlsAction,
+    ) -> impl Future<Output = ()> + use<> {
+        let (mut settings, client, destination) =
+            (self.settings.clone(), self.session.client.ip(), self.session.destination);
+        async move {
+            while settings.changed().await.is_ok() {
+                let setting = settings.borrow_and_update().clone();
+                let ruling = |active: &Active| ruling(active, client, destination, speaks, hello.as_deref()).action;
+                if setting.is_some_and(|active| ruling(&active) != action) {
+                    return;
+                }
+            }
+            std::future::pending().await
         }
     }
 
@@ -182,17 +214,8 @@ impl Serving<'_> {
 
     /// Asks the rules, and notes their answer if it is the one that counts.
     pub(crate) fn decide(&mut self, speaks: Speaks, hello: Option<&TlsHello>, counts: bool) -> Said {
-        let alpn: Vec<&[u8]> = hello.iter().flat_map(|hello| &hello.alpn).map(Vec::as_slice).collect();
         let active = Arc::clone(&self.active);
-        let ruling = active.decider.decide(&Asked {
-            client: self.session.client.ip(),
-            destination: self.session.destination,
-            opening: speaks,
-            sni: hello.and_then(|hello| hello.sni.as_deref()),
-            ja4: hello.map(|hello| hello.ja4.as_str()),
-            alpn: &alpn,
-            ech: if hello.is_some_and(|hello| hello.ech) { Ech::Offered } else { Ech::Absent },
-        });
+        let ruling = ruling(&active, self.session.client.ip(), self.session.destination, speaks, hello);
         if counts {
             let session = &mut *self.session;
             session.opening = Some(speaks);
@@ -357,6 +380,26 @@ impl Serving<'_> {
         }
         if reason == Reason::Rule { Ok(()) } else { Err(reason) }
     }
+}
+
+/// What a policy says of a connection.
+fn ruling<'a>(
+    active: &'a Active,
+    client: IpAddr,
+    destination: SocketAddr,
+    speaks: Speaks,
+    hello: Option<&TlsHello>,
+) -> Ruling<'a> {
+    let alpn: Vec<&[u8]> = hello.iter().flat_map(|hello| &hello.alpn).map(Vec::as_slice).collect();
+    active.decider.decide(&Asked {
+        client,
+        destination,
+        opening: speaks,
+        sni: hello.and_then(|hello| hello.sni.as_deref()),
+        ja4: hello.map(|hello| hello.ja4.as_str()),
+        alpn: &alpn,
+        ech: if hello.is_some_and(|hello| hello.ech) { Ech::Offered } else { Ech::Absent },
+    })
 }
 
 fn named(rule: &RuleRef) -> Rule {

@@ -12,9 +12,8 @@ use super::trace::Stage;
 
 /// Hands segments for the proxy over. Fragments of them are nobody's.
 pub(crate) fn proxy(x: &mut Crossing, municipality: &Municipality, packet: &Packet) -> ControlFlow<Exit> {
-    let Some(port) = municipality.proxy_port else { return ControlFlow::Continue(()) };
-    let is_meant = matches!(x.sender, Sender::Client)
-        && packet.fragment.is_none()
+    let (Sender::Client, Some(port)) = (x.sender, municipality.proxy_port) else { return ControlFlow::Continue(()) };
+    let is_meant = packet.fragment.is_none()
         && matches!(&packet.transport, Transport::Tcp(ports, _) if ports.destination == port)
         && municipality.gateway.contains(packet.destination);
     let looked_at =

@@ -1,7 +1,8 @@
 //! The explicit proxy at work: real clients of two municipalities with equal addresses ask it for hosts.
 
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::Output;
 use std::time::Duration;
 
@@ -103,6 +104,45 @@ fn requests_in_the_clear_are_relayed_one_by_one() {
     let line = asked(&lab, since, &format!("{WEB_NAME}:80"));
     let tls = line.tls.as_deref().unwrap();
     assert_eq!((tls.opening.as_deref(), tls.requests, line.verdict.as_str()), (Some("http"), 1, "inspect"), "{line:?}");
+}
+
+#[test]
+fn what_two_readers_could_read_in_two_ways_reaches_nobody() {
+    let lab = lab();
+    let (site, by) = (lab.site(TWINS[0]).unwrap().namespace(), proxy(&lab, TWINS[0], WEB_V4.into()));
+    // The whole answer to these bytes.
+    let told = |bytes: &str| {
+        let converse = || {
+            let mut stream = TcpStream::connect(by)?;
+            stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+            stream.write_all(bytes.as_bytes())?;
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer)?;
+            Ok(text(&answer))
+        };
+        site.enter(converse).unwrap()
+    };
+    let seen = lab.internet().requests().unwrap().len();
+    let get = |host: &str, more: &str| format!("GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\n{more}\r\n");
+    // The second request is for another server than the one that is spoken to.
+    let answer = told(&(get(WEB_NAME, "") + &get(CLOSED_NAME, "")));
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.matches("HTTP/1.1 ").count() == 1, "{answer}");
+    assert_eq!(lab.internet().requests().unwrap().len(), seen + 1);
+    let both = "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n";
+    for (bytes, status) in [
+        (get(WEB_NAME, both), 400),
+        (get(WEB_NAME, "").replace("Host: www", "Host: ww2"), 400),
+        (get(WEB_NAME, "").replace("\r\n", "\n"), 400),
+        (get(WEB_NAME, "").replace("http:", "https:"), 400),
+        (get(&format!("{WEB_NAME}/{}", "a".repeat(9_000)), ""), 414),
+        (get(WEB_NAME, &format!("X: {}\r\n", "a".repeat(70_000))), 431),
+        (format!("CONNECT {WEB_NAME} HTTP/1.1\r\nHost: {WEB_NAME}\r\n\r\n"), 400),
+        ("GET / HTTP/1.1\r\nHost: proxy\r\n\r\n".to_owned(), 404),
+    ] {
+        let answer = told(&bytes);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{status}: {answer}");
+    }
+    assert_eq!(lab.internet().requests().unwrap().len(), seen + 1);
 }
 
 #[test]
