@@ -15,6 +15,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
 mod account;
+mod ahead;
 mod budget;
 pub mod http;
 mod link;
