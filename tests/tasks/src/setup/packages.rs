@@ -12,7 +12,7 @@ struct Package {
     does: &'static str,
 }
 
-const PACKAGES: [Package; 21] = [
+const PACKAGES: [Package; 24] = [
     Package { name: "rustc-web", does: "builds the eBPF programs" },
     Package { name: "cargo-web", does: "builds the eBPF programs" },
     Package { name: "rust-web-src", does: "core, built for the eBPF target" },
@@ -22,6 +22,9 @@ const PACKAGES: [Package; 21] = [
     Package { name: "ethtool", does: "offload settings of the lab's links" },
     Package { name: "nftables", does: "the peer of the benchmarks" },
     Package { name: "xdp-tools", does: "another peer of the benchmarks" },
+    Package { name: "haproxy", does: "another peer of the benchmarks" },
+    Package { name: "squid-openssl", does: "another peer of the benchmarks" },
+    Package { name: "sslsplit", does: "another peer of the benchmarks" },
     Package { name: "bpftool", does: "a look into the kernel from outside" },
     Package { name: "tcpdump", does: "counts what arrives" },
     Package { name: "iputils-ping", does: "a client" },
