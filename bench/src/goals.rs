@@ -13,6 +13,11 @@ struct Goal {
     bound: Bound,
 }
 
+/// How the names of peers begin.
+const HAPROXY: &str = "HAProxy";
+/// Likewise.
+const SQUID: &str = "Squid";
+
 enum Bound {
     AtLeast(f64),
     AtMost(f64),
@@ -52,7 +57,7 @@ impl Goal {
     }
 }
 
-/// Of issue 3, in its order.
+/// Of packets, then of inspected connections.
 fn goals(report: &Report) -> Vec<Goal> {
     use Bound::{AtLeast, AtMost};
     let ratio = |scenario: &str, peer: &str| report.beside(scenario, peer)?.ratio;
@@ -136,6 +141,27 @@ fn goals(report: &Report) -> Vec<Goal> {
             beyond_floor("apply-under-flood/largest-gap"),
             AtMost(1.0),
         ),
+        goal("opening connections beside HAProxy", ratio("inspected/new", HAPROXY), AtLeast(1.3)),
+        goal("opening connections beside Squid", ratio("inspected/new", SQUID), AtLeast(3.0)),
+        goal("CPU for inspected bodies: HAProxy's beside ours", ratio("inspected/bodies", HAPROXY), AtLeast(1.0)),
+        goal("CPU for inspected requests: HAProxy's beside ours", ratio("inspected/requests", HAPROXY), AtLeast(1.0)),
+        goal(
+            "memory of a waiting inspected connection: HAProxy's beside ours",
+            ratio("inspected/waiting", HAPROXY),
+            AtLeast(1.0),
+        ),
+        goal(
+            "CPU for spliced bodies: that of HAProxy in TCP mode beside ours",
+            ratio("spliced/bodies", HAPROXY),
+            AtLeast(1.0),
+        ),
+        goal(
+            "CPU for a spliced connection: that of HAProxy in TCP mode beside ours",
+            ratio("spliced/new", HAPROXY),
+            AtLeast(1.0),
+        ),
+        goal("added to an inspected request, median, in µs", ours("inspected/latency/p50"), AtMost(70.0)),
+        goal("the same, slowest hundredth, in µs", ours("inspected/latency/p99"), AtMost(250.0)),
     ]
 }
 

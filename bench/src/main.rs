@@ -1,4 +1,4 @@
-//! What packets cost, beside peers, in one run.
+//! What packets and connections cost, beside peers, in one run.
 //!
 //! Every figure is a median over rounds in which the contenders take turns; see [`measure`]. No test asserts a time.
 
@@ -16,6 +16,7 @@ mod list;
 mod lookup;
 mod measure;
 mod nftables;
+mod passage;
 mod plot;
 mod policies;
 mod prefixes;

@@ -59,6 +59,18 @@ const JUDGED: [(&str, &str); 16] = [
     ("flows/zipf-1.1/10000000", "… Zipf, s = 1.1"),
 ];
 
+/// By connections: scenario and in words, ours first and beside it the peers of the same scenario.
+const CONNECTIONS: [(&str, &str); 8] = [
+    ("inspected/new", "opened connections for a second of CPU"),
+    ("inspected/bodies", "large bodies, CPU seconds a GB"),
+    ("inspected/requests", "100,000 requests of 1 KB, CPU seconds"),
+    ("inspected/waiting", "a waiting connection, KiB"),
+    ("inspected/latency/p50", "added to a request, µs: median"),
+    ("inspected/latency/p99", "… slowest hundredth"),
+    ("spliced/bodies", "spliced: large bodies, CPU seconds a GB"),
+    ("spliced/new", "… a connection, CPU milliseconds"),
+];
+
 fn figures(report: &Report) -> String {
     let rounds = report.records.iter().map(|record| record.rounds).min().unwrap_or_default();
     let mut text = format!("Medians of {rounds} rounds or more.\n\n");
@@ -84,6 +96,12 @@ fn figures(report: &Report) -> String {
             .map_or_else(|| "–".to_owned(), |ratio| format!("{}×", rounded(ratio)));
         let (ours, peer) = (cell(report.ours(scenario)), cell(beside.and_then(|record| record.peer)));
         let _ = writeln!(text, "| {words} | {ours} | {peer} | {ratio} |");
+    }
+    text.push_str("\n| TLS connections | Bangasa | HAProxy | Squid | SSLsplit |\n|---|---|---|---|---|\n");
+    for (scenario, words) in CONNECTIONS {
+        let peer = |name: &str| cell(report.beside(scenario, name).and_then(|record| record.peer));
+        let (ours, haproxy) = (cell(report.ours(scenario)), peer("HAProxy"));
+        let _ = writeln!(text, "| {words} | {ours} | {haproxy} | {} | {} |", peer("Squid"), peer("SSLsplit"));
     }
     text.push_str("\nMust reach, from the same figures:\n\n");
     for goal in goals::told(report) {

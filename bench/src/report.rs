@@ -53,6 +53,18 @@ pub const MIB: &str = "MiB";
 /// How many there are: more is better.
 pub const COUNT: &str = "flows";
 
+/// Connections for each second of one CPU: more is better.
+pub const CONNECTIONS: &str = "connections/CPU s";
+/// CPU seconds for a GB: less is better.
+pub const CPU_PER_GB: &str = "CPU s/GB";
+/// CPU seconds for 100,000 requests: less is better.
+pub const CPU_PER_REQUESTS: &str = "CPU s/100,000 requests";
+/// CPU milliseconds for a connection: less is better.
+pub const CPU_PER_CONNECTION: &str = "CPU ms/connection";
+/// Memory of a connection: less is better.
+pub const KIB: &str = "KiB/connection";
+/// Microseconds: less is better.
+pub const MICROSECONDS: &str = "µs";
 /// Instructions that the verifier walked through: less is better.
 pub const INSTRUCTIONS: &str = "instructions";
 
@@ -126,7 +138,7 @@ impl Scenario {
 
     /// None where one of them is nothing.
     fn better(&self, ours: f64, other: f64) -> Option<f64> {
-        let ratio = if [MPPS, COUNT].contains(&self.unit) { ours / other } else { other / ours };
+        let ratio = if [MPPS, COUNT, CONNECTIONS].contains(&self.unit) { ours / other } else { other / ours };
         ratio.is_finite().then_some(ratio)
     }
 

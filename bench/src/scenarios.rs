@@ -8,7 +8,9 @@ mod flood;
 mod floor;
 mod flows;
 pub mod forwarding;
+pub mod inspected;
 mod policy_size;
+mod spliced;
 
 use anyhow::Result;
 
@@ -26,7 +28,7 @@ pub struct Bench<'r> {
 type Group = fn(&mut Bench<'_>) -> Result<()>;
 
 /// By name.
-const GROUPS: [(&str, Group); 12] = [
+const GROUPS: [(&str, Group); 19] = [
     ("floor", floor::run),
     ("addresses", addresses::run),
     ("rules", policy_size::rules),
@@ -39,6 +41,13 @@ const GROUPS: [(&str, Group); 12] = [
     ("forwarding-captures", forwarding::captures),
     ("compile", compile::run),
     ("apply-under-flood", apply_under_flood::run),
+    ("inspected-new", inspected::connections),
+    ("inspected-bodies", inspected::bodies),
+    ("inspected-requests", inspected::requests),
+    ("inspected-waiting", inspected::waiting),
+    ("inspected-latency", inspected::latency),
+    ("spliced-bodies", spliced::bodies),
+    ("spliced-new", spliced::connections),
 ];
 
 /// Those whose name contains `wanted`; all without it. One that fails does not keep the others from running.

@@ -31,13 +31,13 @@ impl Far {
     /// Makes it, after removing what a killed run may have left.
     pub fn new() -> Result<Self> {
         remove_all();
-        Ok(Self { namespace: quiet(&format!("{PREFIX}far"))? })
+        Ok(Self { namespace: namespace("far")? })
     }
 }
 
 /// A namespace that sends nothing of its own: IPv6 would announce itself, and be counted.
-fn quiet(name: &str) -> Result<Namespace> {
-    let namespace = Namespace::create(name)?;
+pub fn namespace(name: &str) -> Result<Namespace> {
+    let namespace = Namespace::create(&format!("{PREFIX}{name}"))?;
     namespace.sysctl(&[("net.ipv6.conf.all.disable_ipv6", "1"), ("net.ipv6.conf.default.disable_ipv6", "1")])?;
     Ok(namespace)
 }
@@ -49,7 +49,7 @@ impl Drop for Far {
 }
 
 /// Namespaces of this benchmark, with all that is in them. Two runs at a time would only disturb each other.
-fn remove_all() {
+pub fn remove_all() {
     let names = fs::read_dir(lab::names::NETNS).into_iter().flatten().flatten();
     for name in names.map(|entry| entry.file_name().to_string_lossy().into_owned()) {
         if name.starts_with(PREFIX) {
@@ -82,7 +82,7 @@ pub enum Arrival {
 impl<'f> Stretch<'f> {
     /// Lays the cables.
     pub fn new(far: &'f Far, name: &'static str, arrival: Arrival) -> Result<Self> {
-        let gateway = quiet(&format!("{PREFIX}{name}"))?;
+        let gateway = namespace(name)?;
         let inside = gateway.name();
         far.namespace.ip(&format!(
             "link add lan-{name} type veth peer name lan0 netns {inside}\n\

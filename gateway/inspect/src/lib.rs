@@ -16,6 +16,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
 mod account;
+mod ahead;
 mod budget;
 mod explicit;
 pub mod http;

@@ -12,6 +12,7 @@ use policy::tls::{ClientCertificates, OnBadCertificate};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, copy_bidirectional};
 use tokio::net::TcpStream;
 
+use crate::ahead::Ahead;
 use crate::http::{End, Outcome, Protocol, relay};
 use crate::opening::{TlsHello, is_http};
 use crate::rewind::Rewind;
@@ -74,7 +75,7 @@ impl Opening<'_> {
             return self.refuse(&client, HANDSHAKE_FAILURE, Reason::UpstreamTls, Some("no_roots"));
         };
         let target = Target::new(self.hello.sni.as_deref(), self.destination);
-        match upstream.connect(server, &target, self.hello.alpn.clone(), HANDSHAKE).await {
+        match upstream.connect(Ahead::new(server), &target, self.hello.alpn.clone(), HANDSHAKE).await {
             Connected::Verified(verified) => self.verified(client, spoken, verified).await,
             Connected::ClientCertificateAsked(asked) => match self.client_certificates {
                 ClientCertificates::Splice => Next::Splice(client, spoken),
@@ -98,7 +99,7 @@ impl Opening<'_> {
     }
 
     /// The server is who it says.
-    async fn verified(self, client: TcpStream, spoken: Vec<u8>, verified: Verified<TcpStream>) -> Next {
+    async fn verified(self, client: TcpStream, spoken: Vec<u8>, verified: Verified<Ahead<TcpStream>>) -> Next {
         let upstream = Some("good".to_owned());
         let alpn: Vec<Vec<u8>> = verified.alpn().map(<[u8]>::to_vec).into_iter().collect();
         let shown = &verified.seen().shown;
@@ -106,7 +107,7 @@ impl Opening<'_> {
         let Ok(presented) = self.opener.mint.certificate(shown, None, self.hello.key_type, now) else {
             return self.refuse(&client, INTERNAL_ERROR, Reason::NoAuthority, Some("good"));
         };
-        let client = Rewind::new(spoken.into(), client);
+        let client = Rewind::new(spoken.into(), Ahead::new(client));
         let client = match self.opener.serve.accept(client, &presented, &alpn, HANDSHAKE).await {
             Ok(client) => client,
             Err(_) => return ended(upstream, 0, Some(Reason::ClientTls)),

@@ -34,6 +34,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Rewind<S> {
         let fits = self.read_before.len().min(buffer.remaining());
         buffer.put_slice(&self.read_before[..fits]);
         self.read_before.advance(fits);
+        if self.read_before.is_empty() {
+            // Even an empty rest would keep the memory of the whole.
+            self.read_before = Bytes::new();
+        }
         Poll::Ready(Ok(()))
     }
 }

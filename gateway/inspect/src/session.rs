@@ -298,8 +298,10 @@ impl Serving<'_> {
             None => self.connect(&client).await?,
         };
         let rules = self.rules(connection.clone(), spoken.hello());
-        let (Some(hello), Some(opener)) = (spoken.hello(), &active.opener) else {
-            let client = Rewind::new(spoken.bytes.into(), client);
+        // The bytes go with the client: a connection lasts long, and they are needed for a moment.
+        let Spoken { bytes, kind } = spoken;
+        let (Kind::Tls(hello), Some(opener)) = (&kind, &active.opener) else {
+            let client = Rewind::new(bytes.into(), client);
             let outcome = relay(client, server, Protocol::H1, Arc::new(rules.clone())).await;
             self.blocked_by(&rules);
             self.session.requests = outcome.requests;
@@ -317,9 +319,9 @@ impl Serving<'_> {
             rules: rules.clone(),
             bytes: self.bytes,
         };
-        match opening.run(client, spoken.bytes.clone(), server).await {
+        match opening.run(client, bytes, server).await {
             Next::Splice(client, bytes) => {
-                let spoken = Spoken { bytes, kind: spoken.kind };
+                let spoken = Spoken { bytes, kind };
                 self.splice(client, spoken, None, said.trust_sni).await?;
                 Err(Reason::ClientCertificate)
             }

@@ -11,7 +11,10 @@ use crate::{machine, place, setup};
 pub fn run() -> Outcome {
     machine::demand_root("the benchmark")?;
     setup::run()?;
-    step("building the benchmarks", place::cargo("build").args(["--locked", "--release", "--package", "bench"]))?;
+    step(
+        "building the benchmarks",
+        place::cargo("build").args(["--locked", "--release", "--package", "bench", "--package", "inspect"]),
+    )?;
     let mut bench = Command::new(place::target_dir().join("release/bench"));
     bench.current_dir(place::root()).env("PATH", place::search_path());
     let error = bench.exec();

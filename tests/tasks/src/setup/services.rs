@@ -15,7 +15,7 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 const MARK: &str = "#!/bin/sh\n# Bangasa's set-up: no service starts while process ";
 
 /// Packages of [`super::packages`] that would start at boot, with their service.
-const SERVICES: [(&str, &str); 1] = [("nginx", "nginx")];
+const SERVICES: [(&str, &str); 3] = [("haproxy", "haproxy"), ("nginx", "nginx"), ("squid-openssl", "squid")];
 
 /// Forbids starting services until dropped.
 pub struct NoServiceStarts {
