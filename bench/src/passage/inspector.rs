@@ -149,6 +149,9 @@ fn view() -> View {
         on_bad_certificate: OnBadCertificate::Mirror,
         bypass: Bypass::Off,
         limits: Limits { sessions: 100_000, handshakes_per_second: 20_000, memory_mib: 4_096 },
+        http: Vec::new(),
+        microsoft_tenants: None,
+        proxy: None,
     }
 }
 

@@ -12,9 +12,23 @@ use crate::wire::{Ended, Reason, Session, Totals};
 /// Sessions that may wait for the daemon, which may be away.
 const QUEUE: usize = 8_192;
 /// Ways to end that are told apart. Rules change over the weeks; what does not fit is counted without its rule.
-const MOST_WAYS: usize = 8_192;
+const MOST_WAYS: usize = 2_000;
 
 type Way = (TlsAction, Reason, Option<(String, String)>);
+
+/// An open connection. Whatever ends it, it is not counted any more.
+#[derive(Debug)]
+pub struct Open<'a> {
+    account: &'a Account,
+    /// How many were open when it began, with it.
+    pub count: u64,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.account.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// All of it. Telling never blocks: what does not fit is counted.
 #[derive(Debug)]
@@ -32,14 +46,13 @@ impl Account {
         (Self { ended: Mutex::default(), open: AtomicU64::new(0), lost: AtomicU64::new(0), queue }, sessions)
     }
 
-    /// A connection was accepted; answers how many are open with it.
-    pub fn begin(&self) -> u64 {
-        self.open.fetch_add(1, Ordering::Relaxed) + 1
+    /// A connection was accepted: it is open for as long as this lives.
+    pub fn begin(&self) -> Open<'_> {
+        Open { account: self, count: self.open.fetch_add(1, Ordering::Relaxed) + 1 }
     }
 
     /// It has ended.
     pub fn end(&self, session: Box<Session>) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
         let rule = session.rule.as_ref().map(|rule| (rule.location.clone(), rule.name.clone()));
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         let rule = rule.filter(|_| ended.len() < MOST_WAYS);
@@ -52,11 +65,6 @@ impl Account {
         if self.queue.try_send(session).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
-    }
-
-    /// It has ended, and is nothing to tell of.
-    pub fn forget(&self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Connections that are open.

@@ -30,7 +30,6 @@ use crate::http::h1::proxied::{Head, Proxied};
 use crate::http::{Protocol, Refusal, relay};
 use crate::open;
 use crate::rewind::Rewind;
-use crate::seam::Nobody;
 use crate::session::{Serving, Told};
 use crate::setting::Active;
 use crate::splice::{reset, write_all};
@@ -111,7 +110,7 @@ impl Serving<'_> {
             if write_all(&client, answer::ESTABLISHED).await.is_err() {
                 return Err(Reason::Unreachable);
             }
-            return self.go(client, input.to_vec(), Some(server)).await.map(|()| Told::Session);
+            return self.go(client, input.to_vec(), Some(server)).await;
         };
         let said = self.decide(Speaks::Http, None, true);
         if said.action == TlsAction::Block {
@@ -121,8 +120,9 @@ impl Serving<'_> {
         }
         head.extend_from_slice(&input);
         let client = Rewind::new(head.into(), client);
-        let nobody = Nobody { connection: self.connection(None) };
-        let outcome = relay(client, server, Protocol::H1, Arc::new(nobody)).await;
+        let rules = self.rules(self.connection(None), None);
+        let outcome = relay(client, server, Protocol::H1, Arc::new(rules.clone())).await;
+        self.blocked_by(&rules);
         self.session.requests = outcome.requests;
         self.bytes[0].set(outcome.from_client);
         self.bytes[1].set(outcome.to_client);

@@ -1,6 +1,7 @@
 //! The conversation with the daemon. It may come and go: connections are served by the latest setting meanwhile, and
 //! sessions wait in a bounded queue.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::pin;
@@ -43,7 +44,8 @@ pub async fn run(daemon: &Path, shared: &Arc<Shared>, mut sessions: Receiver<Box
         if let Ok(stream) = UnixStream::connect(daemon).await {
             match converse(stream, shared, &mut sessions, begun).await {
                 Ok(()) => break,
-                Err(error) => eprintln!("bangasa-inspect: {error:#}; trying again"),
+                // Whoever reads this may be gone with the daemon, which must not be the end of this process.
+                Err(error) => drop(writeln!(std::io::stderr(), "bangasa-inspect: {error:#}; trying again")),
             }
         }
         sleep(PAUSE).await;
@@ -95,7 +97,6 @@ async fn converse(
                 rest.as_mut().reset(Instant::now() + BATCH_INTERVAL);
             }
             _ = account.tick() => {
-                shared.budget.look();
                 let totals = shared.account.totals();
                 if totals != told {
                     report(&mut writer, &Report::Totals(totals.clone())).await?;
@@ -129,8 +130,9 @@ fn obey(line: &[u8], shared: &Arc<Shared>) -> anyhow::Result<Option<Report>> {
     let before = shared.setting.borrow().clone();
     Ok(Some(match Active::new(*setting, before.as_deref()) {
         Ok(active) => {
+            let warning = active.warning.clone();
             let _ = shared.setting.send_replace(Some(Arc::new(active)));
-            Report::Accepted { generation }
+            Report::Accepted { generation, warning }
         }
         Err(error) => Report::Refused { generation, because: format!("{error:#}") },
     }))

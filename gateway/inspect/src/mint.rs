@@ -31,9 +31,17 @@ const FRESH: i64 = DAY;
 pub struct Presented {
     pub(crate) key: Arc<CertifiedKey>,
     pub(crate) defect: Option<Defect>,
+    pub(crate) may_resume: bool,
 }
 
 impl Presented {
+    /// The same, and every connection begins with it: a client that resumes looks at no certificate, and one that names no
+    /// host is the only one who could know whether this is the server that it means.
+    #[must_use]
+    pub fn anew_each_time(self) -> Self {
+        Self { may_resume: false, ..self }
+    }
+
     /// The defect that it mirrors.
     pub fn defect(&self) -> Option<Defect> {
         self.defect
@@ -101,7 +109,7 @@ impl Mint {
         loop {
             match self.kept.get_value_or_guard(&key, None) {
                 GuardResult::Value(entry) if now < entry.fresh_until => {
-                    return Ok(Presented { key: entry.key, defect });
+                    return Ok(Presented { key: entry.key, defect, may_resume: defect.is_none() });
                 }
                 GuardResult::Value(stale) => {
                     self.kept.remove_if(&key, |entry| Arc::ptr_eq(&entry.key, &stale.key));
@@ -110,7 +118,7 @@ impl Mint {
                     let entry = self.mint(shown, defect, key_type, now)?;
                     // Refused only if someone emptied the cache meanwhile.
                     let _ = guard.insert(entry.clone());
-                    return Ok(Presented { key: entry.key, defect });
+                    return Ok(Presented { key: entry.key, defect, may_resume: defect.is_none() });
                 }
                 GuardResult::Timeout => {}
             }

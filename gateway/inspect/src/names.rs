@@ -40,6 +40,7 @@ pub struct Unanswered;
 pub struct Names {
     /// None: the policy names nobody to ask.
     resolver: Option<TokioResolver>,
+    resolvers: Vec<SocketAddr>,
     seen: Mutex<HashMap<String, Vec<(IpAddr, Instant)>>>,
 }
 
@@ -59,7 +60,12 @@ impl Names {
             options.use_hosts_file = hickory_resolver::config::ResolveHosts::Never;
             builder.build()
         });
-        Ok(Self { resolver: resolver.transpose()?, seen: Mutex::default() })
+        Ok(Self { resolver: resolver.transpose()?, resolvers: resolvers.to_vec(), seen: Mutex::default() })
+    }
+
+    /// Whether these are asked, and no others.
+    pub fn asks(&self, resolvers: &[SocketAddr]) -> bool {
+        self.resolvers == resolvers
     }
 
     /// Whether `address` is one of `name`'s.

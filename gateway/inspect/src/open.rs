@@ -11,6 +11,7 @@ use certify::{Defect, Moment, Shown};
 use policy::tls::{ClientCertificates, OnBadCertificate};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, copy_bidirectional};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::ahead::Ahead;
 use crate::http::{End, Outcome, Protocol, relay};
@@ -25,6 +26,8 @@ use crate::wire::Reason;
 
 /// For each of the two handshakes.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// For one of both to say something, where the protocol is not agreed upon.
+const FIRST_WORDS: Duration = Duration::from_secs(30);
 /// Most bytes of a connection without ALPN that are looked at to tell HTTP from something else.
 const LOOKED_AT: usize = 64;
 
@@ -107,6 +110,9 @@ impl Opening<'_> {
         let Ok(presented) = self.opener.mint.certificate(shown, None, self.hello.key_type, now) else {
             return self.refuse(&client, INTERNAL_ERROR, Reason::NoAuthority, Some("good"));
         };
+        let presented = if self.hello.sni.is_some() { presented } else { presented.anew_each_time() };
+        let seen = verified.seen().clone();
+        self.rules.prove(Box::new(move |host| seen.covers(host)));
         let client = Rewind::new(spoken.into(), Ahead::new(client));
         let client = match self.opener.serve.accept(client, &presented, &alpn, HANDSHAKE).await {
             Ok(client) => client,
@@ -118,12 +124,11 @@ impl Opening<'_> {
         let outcome = match alpn.first().map(Vec::as_slice) {
             Some(b"h2") => relay(client, server, Protocol::H2, inspector).await,
             Some(b"http/1.1" | b"http/1.0") => relay(client, server, Protocol::H1, inspector).await,
-            // A protocol that is not HTTP: there is nobody yet to look into it.
             Some(_) => return self.pass_on(client, server, upstream).await,
-            None => match first_words(client, server).await {
-                Some((client, server, true)) => relay(client, server, Protocol::H1, inspector).await,
-                Some((client, server, false)) => return self.pass_on(client, server, upstream).await,
-                None => return ended(upstream, 0, None),
+            None => match timeout(FIRST_WORDS, first_words(client, server)).await {
+                Ok(Some((client, server, true))) => relay(client, server, Protocol::H1, inspector).await,
+                Ok(Some((client, server, false))) => return self.pass_on(client, server, upstream).await,
+                Ok(None) | Err(_) => return ended(upstream, 0, None),
             },
         };
         self.count(&outcome);
@@ -150,11 +155,16 @@ impl Opening<'_> {
         ended(upstream.map(str::to_owned), 0, Some(Reason::BadCertificate))
     }
 
+    /// A protocol that is not HTTP: there is nobody yet to look into it, and where rules say what may be carried it does not
+    /// go past them.
     async fn pass_on<C, U>(self, mut client: C, mut server: U, upstream: Option<String>) -> Next
     where
         C: AsyncRead + AsyncWrite + Unpin,
         U: AsyncRead + AsyncWrite + Unpin,
     {
+        if self.rules.has_rules() {
+            return ended(upstream, 0, Some(Reason::NotInspectable));
+        }
         // Which side broke off is theirs to know.
         if let Ok((sent, received)) = copy_bidirectional(&mut client, &mut server).await {
             self.bytes[0].set(sent);

@@ -20,6 +20,11 @@ use crate::serve::key_type;
 pub const LONGEST_OPENING: usize = 128 << 10;
 /// For the whole of it, once it has begun.
 pub const TIME_TO_FINISH: Duration = Duration::from_secs(10);
+/// Longer than any name in DNS.
+const LONGEST_NAME: usize = 255;
+/// Of all protocols offered those are kept, and offered to the server, that anybody uses: a hello has room for 32,000.
+const PROTOCOLS: usize = 16;
+const LONGEST_PROTOCOL: usize = 32;
 /// Read at a time. Nearly every hello, post-quantum ones included, comes in one.
 const CHUNK: usize = 4 << 10;
 
@@ -70,7 +75,14 @@ impl From<&ClientHello> for TlsHello {
     fn from(hello: &ClientHello) -> Self {
         Self {
             sni: hello.sni.clone().ok(),
-            alpn: hello.alpn.clone().unwrap_or_default(),
+            alpn: hello
+                .alpn
+                .iter()
+                .flatten()
+                .filter(|name| name.len() <= LONGEST_PROTOCOL)
+                .take(PROTOCOLS)
+                .cloned()
+                .collect(),
             ja4: hello::ja4(hello, Transport::Tcp),
             ech: hello.ech != Ech::Absent,
             key_type: key_type(hello),
@@ -141,6 +153,9 @@ enum Looked {
 
 fn look(bytes: &[u8]) -> Looked {
     match first(bytes) {
+        First::Hello(hello) if hello.sni.as_ref().is_ok_and(|name| name.len() > LONGEST_NAME) => {
+            Looked::Clear(Kind::Malformed)
+        }
         First::Hello(hello) => Looked::Clear(Kind::Tls(Arc::new(TlsHello::from(&*hello)))),
         First::Malformed(_) => Looked::Clear(Kind::Malformed),
         First::Unfinished { needed_bytes } => Looked::Needs(needed_bytes),
@@ -158,6 +173,8 @@ const LONGEST_METHOD: usize = 32;
 /// Whether a request line begins here: a method in capitals, a blank, a target; none: not to be said yet. A method that
 /// nobody knows is a request all the same, for whoever answers it.
 pub fn is_http(bytes: &[u8]) -> Option<bool> {
+    // Servers pass over empty lines before a request, and over blanks between its parts. Whoever relays is stricter.
+    let bytes = &bytes[bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count()..];
     let method = bytes.iter().take_while(|byte| byte.is_ascii_uppercase() || **byte == b'-').count();
     if method > LONGEST_METHOD {
         return Some(false);
@@ -165,7 +182,7 @@ pub fn is_http(bytes: &[u8]) -> Option<bool> {
     match bytes.get(method) {
         None => None,
         Some(b' ') if method >= 3 => {
-            let target = bytes.get(method + 1)?;
+            let target = bytes[method..].iter().find(|byte| !matches!(byte, b' ' | b'\t'))?;
             Some(matches!(target, b'/' | b'*' | b'[') || target.is_ascii_alphanumeric())
         }
         Some(_) => Some(false),
@@ -184,6 +201,8 @@ mod tests {
                 assert_eq!(is_http(&text.as_bytes()[..end]), None, "{text} {end}");
             }
         }
+        assert_eq!(is_http(b"\r\n\nGET  \t/"), Some(true));
+        assert_eq!(is_http(b"\r\n"), None);
         for text in ["SSH-2.0-OpenSSH_9", "EHLO\r\n", "get / http", "\u{1}\u{2}", "{\"a\":1}", "A \r\n"] {
             assert_eq!(is_http(text.as_bytes()), Some(false), "{text}");
         }

@@ -5,9 +5,10 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::sync::watch;
 
 use crate::account::Account;
@@ -16,6 +17,9 @@ use crate::options::Options;
 use crate::setting::Active;
 use crate::wire::Arrival;
 use crate::{link, sandbox, worker};
+
+/// Between two looks at how much memory there is left.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What all threads share.
 pub struct Shared {
@@ -33,6 +37,9 @@ pub struct Shared {
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let transparent = options.transparent.iter().map(|number| (*number, Arrival::Transparent));
     let sockets = transparent.chain(options.proxy.iter().map(|number| (*number, Arrival::Explicit)));
+    // Two descriptors a connection; what a shell allows by default is less than a small budget.
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
     let listeners =
         sockets.map(|(number, arrival)| Ok((inherited(number)?, arrival))).collect::<anyhow::Result<Vec<_>>>()?;
     if listeners.is_empty() {
@@ -71,6 +78,13 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         start.send(()).context("a thread has ended")?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let looked = Arc::clone(&shared);
+    runtime.spawn(async move {
+        loop {
+            looked.budget.look();
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    });
     runtime.block_on(link::run(&options.daemon, &shared, sessions, &link::Begun { started_ns, proxy }));
     Ok(())
 }

@@ -55,7 +55,6 @@ const ALLOWED: &[i64] = &[
     // Descriptors and memory.
     libc::SYS_brk,
     libc::SYS_close,
-    libc::SYS_fcntl,
     libc::SYS_madvise,
     libc::SYS_mremap,
     libc::SYS_munmap,
@@ -72,7 +71,6 @@ const ALLOWED: &[i64] = &[
     libc::SYS_rt_sigprocmask,
     libc::SYS_rt_sigreturn,
     libc::SYS_sigaltstack,
-    libc::SYS_tgkill,
 ];
 
 /// Enters it with all threads, for good, as this user if there is one to become.
@@ -106,6 +104,12 @@ fn filter() -> anyhow::Result<BpfProgram> {
     rules.insert(libc::SYS_socket, sockets.into_iter().collect::<Result<_, _>>()?);
     // Within the process, for the runtime.
     rules.insert(libc::SYS_socketpair, vec![when(0, SeccompCmpOp::Eq, libc::AF_UNIX as u64)?]);
+    // Nobody else is signalled, neither at once nor by a descriptor that becomes ready.
+    rules.insert(libc::SYS_tgkill, vec![when(0, SeccompCmpOp::Eq, std::process::id().into())?]);
+    let commands =
+        [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC, libc::F_SETPIPE_SZ];
+    let commands = commands.map(|command| when(1, SeccompCmpOp::Eq, command as u64));
+    rules.insert(libc::SYS_fcntl, commands.into_iter().collect::<Result<_, _>>()?);
     // Only to make descriptors non-blocking.
     rules.insert(libc::SYS_ioctl, vec![when(1, SeccompCmpOp::Eq, libc::FIONBIO)?]);
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {

@@ -95,7 +95,7 @@ impl Serve {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(certificate));
         config.alpn_protocols = alpn.to_vec();
-        if presented.defect.is_none() {
+        if presented.may_resume {
             config.ticketer = self.tickets.clone();
             config.session_storage = self.sessions.clone();
         } else {

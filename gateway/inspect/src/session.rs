@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use policy::tls::{Asked, ClientCertificates, Ech, Opening as Speaks, RuleRef, Ruling, TlsAction, canonical};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::http::{Protocol, relay};
 use crate::names::Belongs;
@@ -57,7 +58,7 @@ pub async fn serve(shared: Arc<Shared>, client: TcpStream, arrival: Arrival) {
     let setting = settings.borrow().clone();
     match setting {
         None => reset(&client),
-        Some(active) if !shared.budget.admits(&active.limits, open, began) => {
+        Some(active) if !shared.budget.admits(&active.limits, open.count, began) => {
             session.generation = active.generation;
             session.reason = Reason::Limited;
             reset(&client);
@@ -68,12 +69,12 @@ pub async fn serve(shared: Arc<Shared>, client: TcpStream, arrival: Arrival) {
             let mut connection =
                 Serving { active, session: &mut session, bytes: &bytes, settings: settings.clone(), asked: None };
             let ended = match arrival {
-                Arrival::Transparent => connection.go(client, Vec::new(), None).await.map(|()| Told::Session),
+                Arrival::Transparent => connection.go(client, Vec::new(), None).await,
                 Arrival::Explicit => connection.ask(client, settings).await,
             };
             match ended {
                 Ok(Told::Session) => {}
-                Ok(Told::Nothing) => return shared.account.forget(),
+                Ok(Told::Nothing) => return,
                 Err(reason) => session.reason = reason,
             }
         }
@@ -118,9 +119,13 @@ impl Serving<'_> {
         client: TcpStream,
         read_before: Vec<u8>,
         mut server: Option<TcpStream>,
-    ) -> Result<(), Reason> {
+    ) -> Result<Told, Reason> {
         upstream_socket::settle(&client).map_err(|_| Reason::NotReady)?;
-        let mut spoken = listen_on(&client, read_before, PATIENCE).await.map_err(|_| Reason::Rule)?;
+        let mut spoken = match listen_on(&client, read_before, PATIENCE).await {
+            Ok(spoken) => spoken,
+            // Reset before it has said anything whole.
+            Err(_) => return Ok(Told::Nothing),
+        };
         if matches!(spoken.kind, Kind::Silence) {
             (spoken, server) = self.wait_for_anyone(&client, server).await?;
         }
@@ -130,13 +135,13 @@ impl Serving<'_> {
             Kind::Other => Speaks::Other,
             Kind::Silence if server.is_some() => Speaks::ServerFirst,
             Kind::Silence => Speaks::Silence,
-            Kind::Gone => return Ok(()),
-            Kind::Malformed => return self.refuse(&client, &spoken.kind, Reason::Malformed),
-            Kind::Slow => return self.refuse(&client, &spoken.kind, Reason::Slow),
+            Kind::Gone => return Ok(Told::Nothing),
+            Kind::Malformed => return self.refuse(&client, &spoken.kind, Reason::Malformed).map(told),
+            Kind::Slow => return self.refuse(&client, &spoken.kind, Reason::Slow).map(told),
         };
         let said = self.decide(speaks, spoken.hello().map(Arc::as_ref), true);
         if said.action != TlsAction::Block && !said.trust_sni && self.contradicts(spoken.hello().map(Arc::as_ref)) {
-            return self.refuse(&client, &spoken.kind, Reason::FalseSni);
+            return self.refuse(&client, &spoken.kind, Reason::FalseSni).map(told);
         }
         let overruled = self.overruled(speaks, spoken.hello().cloned(), said.action);
         let carried_out = async {
@@ -147,7 +152,7 @@ impl Serving<'_> {
             }
         };
         tokio::select! {
-            ended = carried_out => ended,
+            ended = carried_out => ended.map(told),
             () = overruled => Err(Reason::Overruled),
         }
     }
@@ -189,13 +194,21 @@ impl Serving<'_> {
             Some(server) => server,
             None => self.connect(client).await?,
         };
-        let spoken = tokio::select! {
-            spoken = listen(client, LONG_PATIENCE) => spoken.map_err(|_| Reason::Rule)?,
-            readable = server.readable() => {
-                readable.map_err(|_| Reason::Unreachable)?;
+        // The client first, if both speak at once; what it says is not read here, so that nothing of it is lost.
+        let mut byte = [0];
+        tokio::select! {
+            biased;
+            _ = client.readable() => {}
+            peeked = server.peek(&mut byte) => {
+                if !peeked.is_ok_and(|count| count > 0) {
+                    reset(client);
+                    return Err(Reason::Unreachable);
+                }
                 return Ok((Spoken { bytes: Vec::new(), kind: Kind::Silence }, Some(server)));
             }
-        };
+            () = sleep(LONG_PATIENCE) => {}
+        }
+        let spoken = listen(client, Duration::from_millis(1)).await.map_err(|_| Reason::Rule)?;
         // Silence after all is for the rules on silence, and they want no server that is silent too.
         let server = (!matches!(spoken.kind, Kind::Silence)).then_some(server);
         Ok((spoken, server))
@@ -344,7 +357,7 @@ impl Serving<'_> {
 
     /// The rules on what an opened connection carries. A host that rules leave closed, or block, is not reached over a
     /// connection to another that they open.
-    fn rules(&self, connection: seam::Connection, hello: Option<&Arc<TlsHello>>) -> ByRules {
+    pub(crate) fn rules(&self, connection: seam::Connection, hello: Option<&Arc<TlsHello>>) -> ByRules {
         let (active, hello) = (Arc::clone(&self.active), hello.cloned());
         let (client, destination) = (self.session.client.ip(), self.session.destination);
         let http = Arc::clone(&active.http);
@@ -366,7 +379,7 @@ impl Serving<'_> {
     }
 
     /// The event names the HTTP rule that blocked something rather than the TLS rule that let it be seen.
-    fn blocked_by(&mut self, rules: &ByRules) {
+    pub(crate) fn blocked_by(&mut self, rules: &ByRules) {
         if let Some(rule) = rules.blocked_by() {
             self.session.rule = Some(named(&rule));
         }
@@ -382,6 +395,10 @@ impl Serving<'_> {
         }
         if reason == Reason::Rule { Ok(()) } else { Err(reason) }
     }
+}
+
+fn told((): ()) -> Told {
+    Told::Session
 }
 
 /// What a policy says of a connection.

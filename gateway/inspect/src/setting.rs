@@ -31,7 +31,9 @@ pub struct Active {
     /// What a client is shown instead of a bad certificate.
     pub on_bad_certificate: OnBadCertificate,
     /// Which address a name belongs to.
-    pub names: Names,
+    pub names: Arc<Names>,
+    /// What of the setting cannot be used.
+    pub warning: Option<String>,
     /// What clients may reach by the proxy; none: there is no proxy.
     pub reach: Option<Reach>,
     /// The file by which browsers find the proxy, but for its first line.
@@ -68,20 +70,25 @@ impl Active {
             roots.push('\n');
             roots.push_str(&root.pem);
         }
-        let opener = match setting.authority {
-            None => None,
-            Some(authority) => {
-                let made_of = (authority, roots);
-                let known = before.and_then(|before| before.opener.clone()).filter(|known| known.made_of == made_of);
-                Some(known.map_or_else(|| Opener::new(made_of).map(Arc::new), Ok)?)
-            }
+        let opener = setting.authority.map(|authority| {
+            let made_of = (authority, roots);
+            let known = before.and_then(|before| before.opener.clone()).filter(|known| known.made_of == made_of);
+            known.map_or_else(|| Opener::new(made_of).map(Arc::new), Ok)
+        });
+        // Rules are in force whatever becomes of the authority.
+        let (opener, warning) = match opener.transpose() {
+            Ok(opener) => (opener, None),
+            Err(error) => (None, Some(format!("{error:#}"))),
         };
+        let names = before.map(|before| Arc::clone(&before.names)).filter(|names| names.asks(&view.resolvers));
+        let names = names.map_or_else(|| Names::new(&view.resolvers).map(Arc::new), Ok)?;
         Ok(Self {
             generation: setting.generation,
             municipality: view.name.clone(),
             limits: view.limits,
             on_bad_certificate: view.on_bad_certificate,
-            names: Names::new(&view.resolvers)?,
+            names,
+            warning,
             http: Arc::new(HttpDecider::new(view.clone())?),
             reach: Reach::new(&view)?,
             pac: pac::script(&view).unwrap_or_default(),

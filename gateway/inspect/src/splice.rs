@@ -9,11 +9,13 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl};
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
+use tokio::time::sleep;
 
 /// Bytes in one step. A user without privilege may have 64 MiB in large pipes; past that the kernel makes them small.
 const STEP: usize = 256 << 10;
@@ -54,27 +56,56 @@ impl Pipe {
 /// Passes bytes both ways until both have ended, or one breaks; `bytes` counts what was passed, from the client and from
 /// the server, and is right at any moment.
 pub async fn splice(client: &TcpStream, server: &TcpStream, bytes: &[Cell<u64>; 2]) -> io::Result<()> {
-    let result = tokio::try_join!(pass(client, server, &bytes[0]), pass(server, client, &bytes[1]));
+    let ended = Cell::new(false);
+    let both = async {
+        tokio::try_join!(pass(client, server, &bytes[0], &ended), pass(server, client, &bytes[1], &ended)).map(|_| ())
+    };
+    let result = tokio::select! {
+        result = both => result,
+        () = until_abandoned(bytes, &ended) => Err(io::ErrorKind::TimedOut.into()),
+    };
     if result.is_err() {
         reset(client);
         reset(server);
     }
-    result.map(|_| ())
+    result
+}
+
+/// Between two looks at whether a connection of which one side has ended is still used.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// Looks without anything new, after which it is not.
+const IDLE_LOOKS: u32 = 5;
+
+/// Waits until one side has ended and the other has had nothing to say for minutes. Who has ended and then vanished is not
+/// noticed otherwise: nothing is read from there any more.
+async fn until_abandoned(bytes: &[Cell<u64>; 2], ended: &Cell<bool>) {
+    let mut known = [0; 2];
+    let mut idle = 0;
+    loop {
+        sleep(LOOK_INTERVAL).await;
+        let now = [bytes[0].get(), bytes[1].get()];
+        idle = if ended.get() && now == known { idle + 1 } else { 0 };
+        known = now;
+        if idle == IDLE_LOOKS {
+            return;
+        }
+    }
 }
 
 /// Lets the socket's end be a reset, so that the other side does not take what it has for the whole.
 pub fn reset(stream: &TcpStream) {
     // A socket that does not take this is gone already.
-    let _ = SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
-async fn pass(from: &TcpStream, to: &TcpStream, bytes: &Cell<u64>) -> io::Result<()> {
+async fn pass(from: &TcpStream, to: &TcpStream, bytes: &Cell<u64>, ended: &Cell<bool>) -> io::Result<()> {
     loop {
         from.readable().await?;
         let pipe = Pipe::take()?;
         let mut waiting = match from.try_io(Interest::READABLE, || move_bytes(from, &pipe.into, STEP)) {
             Ok(0) => {
                 pipe.give_back();
+                ended.set(true);
                 return end(to);
             }
             Ok(count) => count,
@@ -164,6 +195,14 @@ mod tests {
         spliced.unwrap();
         assert!(service_got == question && user_got == answer);
         assert_eq!(bytes.map(Cell::into_inner), [question.len() as u64, answer.len() as u64]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_ends_and_vanishes_is_not_waited_for() {
+        let ((user, client), (_service, server)) = (pair().await, pair().await);
+        SockRef::from(&user).shutdown(Shutdown::Write).unwrap();
+        let bytes = [Cell::new(0), Cell::new(0)];
+        assert_eq!(splice(&client, &server, &bytes).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]

@@ -81,6 +81,8 @@ pub enum Report {
     Accepted {
         /// Its generation.
         generation: u64,
+        /// What of it cannot be used all the same.
+        warning: Option<String>,
     },
     /// A setting cannot be used; the one before stays.
     Refused {

@@ -98,6 +98,11 @@ impl HttpDecider {
         })
     }
 
+    /// Whether there is nothing to say about any request.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.headers.is_empty()
+    }
+
     /// What becomes of a request.
     pub fn decide(&self, asked: &HttpAsked<'_>) -> HttpRuling<'_> {
         self.judge(asked, |_, _| {})

@@ -16,7 +16,7 @@ use nix::unistd::User;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::OwnedReadHalf;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::{Inspector, setting, told};
 use crate::daemon::Daemon;
@@ -24,6 +24,8 @@ use crate::log;
 
 /// Orders that may wait: a setting each.
 const ORDERS: usize = 4;
+/// Conversations at a time: several for each of the most municipalities that there can be.
+const CONVERSATIONS: usize = 2_048;
 /// Patience with an inspector that does not read.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -50,12 +52,16 @@ pub fn serve(daemon: &Arc<Daemon>) -> anyhow::Result<()> {
     let config = &daemon.inspectors.config;
     let listener = listen(&config.socket, &config.user)?;
     let daemon = Arc::clone(daemon);
+    let room = Arc::new(Semaphore::new(CONVERSATIONS));
     tokio::spawn(async move {
         for conversation in 1.. {
             match listener.accept().await {
                 Ok((stream, _)) => {
+                    // Past the room there is, whoever calls is hung up on, and calls again.
+                    let Ok(permit) = Arc::clone(&room).try_acquire_owned() else { continue };
                     let daemon = Arc::clone(&daemon);
                     tokio::spawn(async move {
+                        let _permit = permit;
                         if let Err(error) = talk(&daemon, stream, conversation).await {
                             log(&format!("an inspector was turned away: {error:#}"));
                         }
@@ -76,7 +82,8 @@ async fn talk(daemon: &Arc<Daemon>, mut stream: UnixStream, conversation: u64) -
     };
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
-    let Some(Report::Begin { version, program, started_ns, proxy }) = next(&mut reader).await? else {
+    let first = tokio::time::timeout(PATIENCE, next(&mut reader)).await.context("it does not begin")??;
+    let Some(Report::Begin { version, program, started_ns, proxy }) = first else {
         bail!("the inspector of `{id}` did not begin as inspectors do");
     };
     if version != WIRE_VERSION {
@@ -143,14 +150,20 @@ fn begin(
 fn hear(daemon: &Daemon, id: &str, conversation: u64, report: Report) {
     match report {
         Report::Begin { .. } => {}
-        Report::Accepted { generation } => with(daemon, id, conversation, |inspector| {
+        Report::Accepted { generation, warning } => with(daemon, id, conversation, |inspector| {
             inspector.accepted = Some(generation);
             inspector.trouble = None;
+            if let Some(warning) = warning {
+                inspector.set_trouble(id, format!("nothing can be opened: {}", warning.escape_debug()));
+            }
             inspector.failures = 0;
             inspector.retry_at = None;
         }),
         Report::Refused { generation, because } => with(daemon, id, conversation, |inspector| {
-            inspector.set_trouble(id, format!("the inspector of `{id}` cannot use generation {generation}: {because}"));
+            inspector.set_trouble(
+                id,
+                format!("the inspector of `{id}` cannot use generation {generation}: {}", because.escape_debug()),
+            );
         }),
         Report::Session(session) => told::record(daemon, id, &session),
         Report::Totals(totals) => with(daemon, id, conversation, |inspector| inspector.totals = totals),

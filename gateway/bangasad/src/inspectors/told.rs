@@ -13,6 +13,8 @@ use super::Inspectors;
 use crate::daemon::Daemon;
 use crate::log;
 
+/// Ways to end that are kept of processes that have ended.
+const MOST_WAYS: usize = 4_000;
 /// TCP.
 const PROTOCOL: u8 = 6;
 
@@ -59,16 +61,19 @@ pub fn add(sum: &mut Totals, more: Totals) {
     for ended in more.ended {
         let same =
             |known: &&mut Ended| (known.action, known.reason, &known.rule) == (ended.action, ended.reason, &ended.rule);
+        let has_room = sum.ended.len() < MOST_WAYS;
         match sum.ended.iter_mut().find(same) {
             Some(known) => {
-                known.connections += ended.connections;
-                known.bytes[0] += ended.bytes[0];
-                known.bytes[1] += ended.bytes[1];
+                known.connections = known.connections.saturating_add(ended.connections);
+                known.bytes[0] = known.bytes[0].saturating_add(ended.bytes[0]);
+                known.bytes[1] = known.bytes[1].saturating_add(ended.bytes[1]);
             }
-            None => sum.ended.push(ended),
+            // What processes say is theirs to make up, and what is kept of it is not.
+            None if has_room => sum.ended.push(ended),
+            None => {}
         }
     }
-    sum.sessions_lost += more.sessions_lost;
+    sum.sessions_lost = sum.sessions_lost.saturating_add(more.sessions_lost);
 }
 
 /// Of one municipality, for `status`.
@@ -113,9 +118,9 @@ pub fn coverage(inspectors: &Inspectors) -> Vec<Coverage> {
         let mut ended: BTreeMap<(&str, &str), (u64, [u64; 2])> = BTreeMap::new();
         for way in &totals.ended {
             let (connections, bytes) = ended.entry((way.action.name(), way.reason.name())).or_default();
-            *connections += way.connections;
-            bytes[0] += way.bytes[0];
-            bytes[1] += way.bytes[1];
+            *connections = connections.saturating_add(way.connections);
+            bytes[0] = bytes[0].saturating_add(way.bytes[0]);
+            bytes[1] = bytes[1].saturating_add(way.bytes[1]);
         }
         Coverage {
             municipality: id.clone(),

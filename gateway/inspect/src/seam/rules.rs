@@ -6,7 +6,7 @@
 //! opened: a program in a ZIP is a ZIP. What an upgraded connection carries is seen by nobody.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use policy::http::{FileType, HttpAction, HttpAsked, HttpDecider, HttpRuling, HttpVerdict};
@@ -18,7 +18,7 @@ use super::uploads::Uploads;
 use super::verdict::{Status, Verdict, Why};
 use super::{Connection, Inspection, Inspector, Interest, Side};
 
-/// Says whether rules open connections to a host of this name.
+/// Says whether rules open connections to a host of this name, or whether a certificate is for one.
 pub type Opens = dyn Fn(&str) -> bool + Send + Sync;
 
 /// The inspector of a connection that goes by rules.
@@ -30,6 +30,8 @@ struct Inner {
     client: IpAddr,
     decider: Arc<HttpDecider>,
     opens: Box<Opens>,
+    /// Set once the server has shown who it is.
+    covers: OnceLock<Box<Opens>>,
     blocked_by: Mutex<Option<RuleRef>>,
 }
 
@@ -37,7 +39,19 @@ impl ByRules {
     /// For one client's connection. A request for another host than the one that has proved its name must be one that
     /// `opens` says may be opened: else it would pass where a connection of its own would not.
     pub fn new(connection: Connection, client: IpAddr, decider: Arc<HttpDecider>, opens: Box<Opens>) -> Self {
-        Self(Arc::new(Inner { connection, client, decider, opens, blocked_by: Mutex::default() }))
+        let (covers, blocked_by) = (OnceLock::new(), Mutex::default());
+        Self(Arc::new(Inner { connection, client, decider, opens, covers, blocked_by }))
+    }
+
+    /// The server has proved to be whoever its certificate is for. A request for another of its names must be covered.
+    pub fn prove(&self, covers: Box<Opens>) {
+        // A connection has one server.
+        let _ = self.0.covers.set(covers);
+    }
+
+    /// Whether there is any rule on what is carried.
+    pub fn has_rules(&self) -> bool {
+        !self.0.decider.is_empty()
     }
 
     /// The rule that was the first to block something.
@@ -66,6 +80,7 @@ struct Exchange {
     response: Interest,
     /// The beginning of the request's body, where its parts are counted as well.
     start: Vec<u8>,
+    is_response_judged: bool,
 }
 
 impl Exchange {
@@ -77,6 +92,7 @@ impl Exchange {
             request: Interest::Nothing,
             response: Interest::Nothing,
             start: Vec::new(),
+            is_response_judged: false,
         }
     }
 
@@ -103,6 +119,16 @@ impl Exchange {
 }
 
 impl Inner {
+    /// Whether a request for this host may go to the server of this connection: it is the one whose name was verified, or
+    /// one of whom the certificate is as well, and whom rules open. In the clear nobody proves anything.
+    fn is_proved(&self, host: &str) -> bool {
+        let (name, covers) = (self.connection.server_name.as_deref(), self.covers.get());
+        if name.is_none() && covers.is_none() || name.is_some_and(|name| name.eq_ignore_ascii_case(host)) {
+            return true;
+        }
+        (self.opens)(host) && covers.is_none_or(|covers| covers(host))
+    }
+
     fn decide(&self, host: &str, path: &str, method: &str) -> HttpRuling<'_> {
         let host = (!host.is_empty()).then_some(host);
         self.decider.decide(&HttpAsked { client: self.client, host, path, method })
@@ -129,8 +155,7 @@ fn is_encoded(fields: &Fields) -> bool {
 impl Inspection for Exchange {
     fn request_head(&mut self, head: &mut RequestHead) -> Verdict<RequestHead> {
         let rules = Arc::clone(&self.rules);
-        let proved = rules.connection.server_name.as_deref();
-        if proved.is_some_and(|name| !name.eq_ignore_ascii_case(&head.host)) && !(rules.opens)(&head.host) {
+        if !rules.is_proved(&head.host) {
             return Verdict::Block(Why {
                 status: Status::Misdirected,
                 rule: String::new(),
@@ -153,7 +178,10 @@ impl Inspection for Exchange {
         }
         let has_body = head.length != Some(0);
         if ruling.heeds_types() {
-            head.fields.remove("accept-encoding");
+            // A part of a file has no type of its own.
+            for name in ["accept-encoding", "range", "if-range"] {
+                head.fields.remove(name);
+            }
             let _ = head.fields.add("Accept-Encoding", "identity");
             self.asked = Some((head.host.clone(), head.path.clone(), head.method.as_str().to_owned()));
             self.response = Interest::Start;
@@ -177,17 +205,17 @@ impl Inspection for Exchange {
 
     fn response_head(&mut self, head: &mut ResponseHead) -> Verdict<ResponseHead> {
         let Some(ruling) = self.ruling() else { return Verdict::Pass };
-        // The start of a stream of events may be long in coming, and its reader waits for the head. A later part of a file
-        // has no magic; its first part has.
+        // The start of a stream of events may be long in coming, and its reader waits for the head: its first part is judged
+        // as it comes.
         let is_events = head.fields.get("content-type").is_some_and(|kind| kind.starts_with(b"text/event-stream"));
-        let is_later =
-            head.status == 206 && !head.fields.get("content-range").is_some_and(|range| range.starts_with(b"bytes 0-"));
         if head.length != Some(0) && is_encoded(&head.fields) && blocks_some_type(&ruling) {
             let why = self.rules.why(&ruling.verdict, ENCODED.0.into(), ENCODED.1.into());
             return Verdict::Block(why);
         }
-        if is_events || is_later || head.length == Some(0) {
+        if head.length == Some(0) {
             self.response = Interest::Nothing;
+        } else if is_events {
+            self.response = Interest::Parts;
         }
         Verdict::Pass
     }
@@ -201,7 +229,11 @@ impl Inspection for Exchange {
 
     fn part(&mut self, side: Side, part: &Bytes) -> Verdict<Bytes> {
         if side == Side::Response {
-            return self.judge_start(part);
+            return if std::mem::replace(&mut self.is_response_judged, true) {
+                Verdict::Pass
+            } else {
+                self.judge_start(part)
+            };
         }
         if self.asked.is_some() && self.start.len() < FileType::BYTES {
             let room = FileType::BYTES - self.start.len();

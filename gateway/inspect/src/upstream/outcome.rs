@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use certify::{Defect, Shown};
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, ServerName};
 use tokio_rustls::client::TlsStream;
 
 /// What a server has shown.
@@ -35,6 +35,16 @@ pub struct Verified<S> {
     pub(super) seen: Seen,
     pub(super) alpn: Option<Vec<u8>>,
     pub(super) is_resumed: bool,
+}
+
+impl Seen {
+    /// Whether the certificate is for a host of this name, or this address, too.
+    pub fn covers(&self, host: &str) -> bool {
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let leaf = self.chain.first().map(webpki::EndEntityCert::try_from);
+        let (Some(Ok(leaf)), Ok(name)) = (leaf, ServerName::try_from(host)) else { return false };
+        leaf.verify_is_valid_for_subject_name(&name).is_ok()
+    }
 }
 
 impl<S> Verified<S> {
