@@ -146,7 +146,7 @@ impl Passage {
             Way::Sslsplit => Some(peers::sslsplit(self)?),
         };
         let usage = Usage::new(server.as_ref().and_then(Server::pid));
-        Ok(Running { way, usage, client: &self.client, server: server })
+        Ok(Running { way, usage, client: &self.client, server })
     }
 
     /// A command in the gateway, on the contenders' CPU.

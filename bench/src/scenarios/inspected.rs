@@ -82,7 +82,7 @@ pub fn waiting(bench: &mut Bench<'_>) -> Result<()> {
         Ok((running.usage.resident_kib()? - before) / MANY as f64)
     };
     // One at a time: there is one socket for each.
-    let ready = start(&passage, &OPENERS, |running| Running::ended(running))?;
+    let ready = start(&passage, &OPENERS, Running::ended)?;
     race_of(bench, "inspected/waiting", KIB, ready, waiting)
 }
 

@@ -12,7 +12,7 @@ struct Package {
     does: &'static str,
 }
 
-const PACKAGES: [Package; 24] = [
+const PACKAGES: [Package; 27] = [
     Package { name: "rustc-web", does: "builds the eBPF programs" },
     Package { name: "cargo-web", does: "builds the eBPF programs" },
     Package { name: "rust-web-src", does: "core, built for the eBPF target" },
