@@ -20,8 +20,7 @@ pub fn proxy(packet: &Packet) -> Stage {
     }
     let whole_of_client =
         packet.is_egress() && !packet.is(note::INSPECTOR | note::FIRST_FRAGMENT | note::LATER_FRAGMENT);
-    if whole_of_client
-        && tables::view(packet.half, packet.views, packet.destination_class)?.flags & view::GATEWAY != 0
+    if whole_of_client && tables::view(packet.half, packet.views, packet.destination_class)?.flags & view::GATEWAY != 0
     {
         return local(Reason::Proxy);
     }
