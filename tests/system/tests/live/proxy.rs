@@ -30,6 +30,7 @@ fn policy(second_port: u16) -> Source {
 fn lab() -> Lab {
     let mut lab = Lab::build(&crate::example()).unwrap();
     lab.internet_mut().serve().unwrap();
+    lab.internet_mut().serve_tls().unwrap();
     lab.issue_authorities(&TWINS).unwrap();
     lab.start_daemon().unwrap();
     lab.daemon().unwrap().apply_files(policy(PORTS[1].1)).unwrap();
