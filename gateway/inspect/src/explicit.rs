@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use policy::proxy::{Refused, pac};
-use policy::tls::{Opening as Speaks, RuleRef, TlsAction};
+use policy::tls::{Opening as Speaks, TlsAction};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -188,7 +188,7 @@ impl Serving<'_> {
             Refused::Rule(_) | Refused::Default => Reason::PacketRule,
         };
         if let Refused::Rule(rule) = why {
-            self.session.rule = Some(named(rule));
+            self.session.rule = Some(Rule::from(rule));
         }
         let answer = Answer::packet_rule(why, &self.connection(None), json);
         Failure(reason, answer)
@@ -213,10 +213,6 @@ async fn until_refused(mut settings: Settings, client: IpAddr, destination: Sock
         }
     }
     std::future::pending().await
-}
-
-fn named(rule: &RuleRef) -> Rule {
-    Rule { name: rule.name.clone(), layer: rule.layer, location: format!("{}:{}", rule.file, rule.line) }
 }
 
 /// Reads the one head; what came with it stays in `input`.

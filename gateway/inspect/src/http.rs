@@ -91,7 +91,20 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seam::Nobody;
+    use crate::seam::{Connection, Inspection};
+
+    #[derive(Default)]
+    struct Nobody(Connection);
+
+    impl Inspector for Nobody {
+        fn connection(&self) -> &Connection {
+            &self.0
+        }
+
+        fn exchange(&self) -> Vec<Box<dyn Inspection>> {
+            Vec::new()
+        }
+    }
 
     #[test]
     fn an_idle_connection_is_small() {

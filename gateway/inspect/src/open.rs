@@ -21,6 +21,7 @@ use crate::seam::refuse::Refuse;
 use crate::seam::rules::ByRules;
 use crate::seam::{Connection, Inspector};
 use crate::setting::Opener;
+use crate::tell::{self, Alert};
 use crate::upstream::{Connected, Refused, Target, Verified};
 use crate::wire::Reason;
 
@@ -75,7 +76,7 @@ impl Opening<'_> {
     /// Opens it, to its end.
     pub async fn run(self, client: TcpStream, spoken: Vec<u8>, server: TcpStream) -> Next {
         let Some(upstream) = &self.opener.upstream else {
-            return self.refuse(&client, HANDSHAKE_FAILURE, Reason::UpstreamTls, Some("no_roots"));
+            return self.refuse(&client, Alert::HandshakeFailure, Reason::UpstreamTls, Some("no_roots"));
         };
         let target = Target::new(self.hello.sni.as_deref(), self.destination);
         match upstream.connect(Ahead::new(server), &target, self.hello.alpn.clone(), HANDSHAKE).await {
@@ -93,10 +94,10 @@ impl Opening<'_> {
                 self.defective(client, spoken, &defective.seen.shown, defective.defect).await
             }
             Connected::Refused(Refused::ClientCertificateRequired) => {
-                self.refuse(&client, HANDSHAKE_FAILURE, Reason::ClientCertificate, None)
+                self.refuse(&client, Alert::HandshakeFailure, Reason::ClientCertificate, None)
             }
             Connected::Refused(refused) => {
-                self.refuse(&client, HANDSHAKE_FAILURE, Reason::UpstreamTls, Some(refused.label()))
+                self.refuse(&client, Alert::HandshakeFailure, Reason::UpstreamTls, Some(refused.label()))
             }
         }
     }
@@ -108,7 +109,7 @@ impl Opening<'_> {
         let shown = &verified.seen().shown;
         let now = Moment::from(SystemTime::now());
         let Ok(presented) = self.opener.mint.certificate(shown, None, self.hello.key_type, now) else {
-            return self.refuse(&client, INTERNAL_ERROR, Reason::NoAuthority, Some("good"));
+            return self.refuse(&client, Alert::InternalError, Reason::NoAuthority, Some("good"));
         };
         let presented = if self.hello.sni.is_some() { presented } else { presented.anew_each_time() };
         let seen = verified.seen().clone();
@@ -141,7 +142,7 @@ impl Opening<'_> {
         let mirrored = (self.on_bad_certificate == OnBadCertificate::Mirror).then_some(defect);
         let now = Moment::from(SystemTime::now());
         let Ok(presented) = self.opener.mint.certificate(shown, mirrored, self.hello.key_type, now) else {
-            return self.refuse(&client, INTERNAL_ERROR, Reason::BadCertificate, upstream);
+            return self.refuse(&client, Alert::InternalError, Reason::BadCertificate, upstream);
         };
         let client = Rewind::new(spoken.into(), client);
         let protocols = [b"http/1.1".to_vec()];
@@ -174,9 +175,8 @@ impl Opening<'_> {
     }
 
     /// Ends it by an alert, before any handshake with the client.
-    fn refuse(&self, client: &TcpStream, alert: u8, reason: Reason, upstream: Option<&str>) -> Next {
-        // A client that does not read is owed nothing.
-        let _ = client.try_write(&[21, 3, 3, 0, 2, 2, alert]);
+    fn refuse(&self, client: &TcpStream, alert: Alert, reason: Reason, upstream: Option<&str>) -> Next {
+        tell::alert(client, alert);
         ended(upstream.map(str::to_owned), 0, Some(reason))
     }
 
@@ -185,10 +185,6 @@ impl Opening<'_> {
         self.bytes[1].set(outcome.to_client);
     }
 }
-
-/// Alerts of RFC 8446 §6.
-const HANDSHAKE_FAILURE: u8 = 40;
-const INTERNAL_ERROR: u8 = 80;
 
 fn ended(upstream: Option<String>, requests: u64, reason: Option<Reason>) -> Next {
     Next::Ended(Opened { upstream, requests, reason })

@@ -209,6 +209,30 @@ mod tests {
         assert_eq!(is_http(&[b'A'; LONGEST_METHOD + 1]), Some(false));
     }
 
+    fn vector(bytes: &[u8]) -> Vec<u8> {
+        [&(bytes.len() as u16).to_be_bytes(), bytes].concat()
+    }
+
+    /// The record of a hello with this name, offering as many protocols of one letter.
+    fn hello(name: &str, protocols: usize) -> Vec<u8> {
+        let sni = vector(&[&[0], vector(name.as_bytes()).as_slice()].concat());
+        let alpn = vector(&[1, b'x'].repeat(protocols));
+        let extensions =
+            [[&[0, 0], vector(&sni).as_slice()].concat(), [&[0, 16], vector(&alpn).as_slice()].concat()].concat();
+        let body = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0x13, 1, 1, 0], &vector(&extensions)].concat();
+        let message = [&[1, 0], vector(&body).as_slice()].concat();
+        let record = |part: &[u8]| [&[22, 3, 1], vector(part).as_slice()].concat();
+        message.chunks(16_384).flat_map(record).collect()
+    }
+
+    #[test]
+    fn what_is_kept_of_a_hello_is_bounded() {
+        let Looked::Clear(Kind::Tls(kept)) = look(&hello("www.example.jp", 20_000)) else { panic!("no hello") };
+        assert_eq!((kept.sni.as_deref(), kept.alpn.len()), (Some("www.example.jp"), PROTOCOLS));
+        let long = format!("{}.jp", "a".repeat(LONGEST_NAME));
+        assert!(matches!(look(&hello(&long, 1)), Looked::Clear(Kind::Malformed)));
+    }
+
     #[test]
     fn what_is_neither_is_clear_at_once() {
         assert!(matches!(look(b"\x00\x01"), Looked::Clear(Kind::Other)));

@@ -116,20 +116,3 @@ pub trait Inspection: Send {
         Verdict::Pass
     }
 }
-
-/// Nobody looks at anything: for connections that are relayed as they are.
-#[derive(Clone, Debug, Default)]
-pub struct Nobody {
-    /// What is known of the connection.
-    pub connection: Connection,
-}
-
-impl Inspector for Nobody {
-    fn connection(&self) -> &Connection {
-        &self.connection
-    }
-
-    fn exchange(&self) -> Vec<Box<dyn Inspection>> {
-        Vec::new()
-    }
-}

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use policy::tls::{Asked, ClientCertificates, Ech, Opening as Speaks, RuleRef, Ruling, TlsAction, canonical};
+use policy::tls::{Asked, ClientCertificates, Ech, Opening as Speaks, Ruling, TlsAction, canonical};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -233,7 +233,7 @@ impl Serving<'_> {
             let session = &mut *self.session;
             session.opening = Some(speaks);
             session.action = ruling.action;
-            session.rule = ruling.rule.map(named);
+            session.rule = ruling.rule.map(Rule::from);
             if let Some(hello) = hello {
                 session.sni.clone_from(&hello.sni);
                 session.alpn = hello.alpn.iter().map(|name| name.escape_ascii().to_string()).collect();
@@ -381,18 +381,14 @@ impl Serving<'_> {
     /// The event names the HTTP rule that blocked something rather than the TLS rule that let it be seen.
     pub(crate) fn blocked_by(&mut self, rules: &ByRules) {
         if let Some(rule) = rules.blocked_by() {
-            self.session.rule = Some(named(&rule));
+            self.session.rule = Some(Rule::from(&rule));
         }
     }
 
     /// Ends it with what can be said to such a client.
     fn refuse(&mut self, client: &TcpStream, kind: &Kind, reason: Reason) -> Result<(), Reason> {
         self.session.action = TlsAction::Block;
-        match tell::refusal(kind) {
-            // To a client that does not read, nothing is owed.
-            Some(words) => drop(client.try_write(words)),
-            None => reset(client),
-        }
+        tell::refuse(client, kind);
         if reason == Reason::Rule { Ok(()) } else { Err(reason) }
     }
 }
@@ -419,10 +415,6 @@ fn ruling<'a>(
         alpn: &alpn,
         ech: if hello.is_some_and(|hello| hello.ech) { Ech::Offered } else { Ech::Absent },
     })
-}
-
-fn named(rule: &RuleRef) -> Rule {
-    Rule { name: rule.name.clone(), layer: rule.layer, location: format!("{}:{}", rule.file, rule.line) }
 }
 
 impl Spoken {

@@ -202,7 +202,8 @@ mod tests {
         let ((user, client), (_service, server)) = (pair().await, pair().await);
         SockRef::from(&user).shutdown(Shutdown::Write).unwrap();
         let bytes = [Cell::new(0), Cell::new(0)];
-        assert_eq!(splice(&client, &server, &bytes).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let spliced = tokio::time::timeout(Duration::from_secs(3_600), splice(&client, &server, &bytes)).await;
+        assert_eq!(spliced.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]

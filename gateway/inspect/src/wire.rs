@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use policy::tls::{Layer, Opening, TlsAction, View};
+use policy::tls::{Layer, Opening, RuleRef, TlsAction, View};
 use serde::{Deserialize, Serialize};
 
 /// Counts up whenever a line changes its meaning. Whoever meets another version ends the conversation.
@@ -167,6 +167,12 @@ pub struct Rule {
     pub layer: Layer,
     /// `file:line`.
     pub location: String,
+}
+
+impl From<&RuleRef> for Rule {
+    fn from(rule: &RuleRef) -> Self {
+        Self { name: rule.name.clone(), layer: rule.layer, location: format!("{}:{}", rule.file, rule.line) }
+    }
 }
 
 /// Why a connection was treated as it was: a closed list.

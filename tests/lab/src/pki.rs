@@ -28,26 +28,8 @@ impl Pki {
     pub fn create(directory: &Path, name: &str) -> Result<Self> {
         fs::create_dir_all(directory).with_context(|| format!("cannot create `{}`", directory.display()))?;
         let pki = Self { directory: directory.to_owned() };
-        let (certificate, key) = (pki.root(), pki.file("root.key"));
-        openssl(&[
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "30",
-            "-subj",
-            &format!("/CN={name}"),
-            "-keyout",
-            &text(&key),
-            "-out",
-            &text(&certificate),
-            "-addext",
-            "keyUsage=critical,keyCertSign,cRLSign",
-        ])?;
+        let identity = Identity { chain: pki.root(), key: pki.file("root.key") };
+        identity.make(name, &["-addext", "keyUsage=critical,keyCertSign,cRLSign"])?;
         Ok(pki)
     }
 
@@ -59,63 +41,37 @@ impl Pki {
     /// Issues a certificate for these names, the first of which names the files.
     pub fn issue(&self, names: &[&str]) -> Result<Identity> {
         let first = names.first().context("a certificate needs a name")?;
-        let (chain, key) = (self.file(&format!("{first}.pem")), self.file(&format!("{first}.key")));
         let names: Vec<String> = names.iter().map(|name| format!("DNS:{name}")).collect();
-        openssl(&[
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "20",
-            "-subj",
-            &format!("/CN={first}"),
-            "-keyout",
-            &text(&key),
-            "-out",
-            &text(&chain),
-            "-CA",
-            &text(&self.root()),
-            "-CAkey",
-            &text(&self.file("root.key")),
-            "-addext",
-            &format!("subjectAltName={}", names.join(",")),
-            "-addext",
-            "basicConstraints=critical,CA:FALSE",
-            "-addext",
-            "extendedKeyUsage=serverAuth",
-        ])?;
-        Ok(Identity { chain, key })
+        let names = format!("subjectAltName={}", names.join(","));
+        let (root, root_key) = (text(&self.root()), text(&self.file("root.key")));
+        let identity = self.identity(first);
+        identity.make(
+            first,
+            &[
+                "-CA",
+                &root,
+                "-CAkey",
+                &root_key,
+                "-addext",
+                &names,
+                "-addext",
+                "basicConstraints=critical,CA:FALSE",
+                "-addext",
+                "extendedKeyUsage=serverAuth",
+            ],
+        )?;
+        Ok(identity)
     }
 
     /// A certificate for this name that nobody has issued.
     pub fn self_signed(&self, name: &str) -> Result<Identity> {
-        let (chain, key) = (self.file(&format!("{name}.pem")), self.file(&format!("{name}.key")));
-        let (keyout, out) = (text(&key), text(&chain));
-        let (subject, names) = (format!("/CN={name}"), format!("subjectAltName=DNS:{name}"));
-        openssl(&[
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "20",
-            "-subj",
-            &subject,
-            "-keyout",
-            &keyout,
-            "-out",
-            &out,
-            "-addext",
-            &names,
-        ])?;
-        Ok(Identity { chain, key })
+        let identity = self.identity(name);
+        identity.make(name, &["-addext", &format!("subjectAltName=DNS:{name}")])?;
+        Ok(identity)
+    }
+
+    fn identity(&self, name: &str) -> Identity {
+        Identity { chain: self.file(&format!("{name}.pem")), key: self.file(&format!("{name}.key")) }
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -123,10 +79,18 @@ impl Pki {
     }
 }
 
-fn text(path: &Path) -> String {
-    path.display().to_string()
+impl Identity {
+    /// Makes key and certificate.
+    fn make(&self, name: &str, further: &[&str]) -> Result<()> {
+        let (subject, key, chain) = (format!("/CN={name}"), text(&self.key), text(&self.chain));
+        let arguments =
+            ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "20"];
+        let named = ["-subj", &subject, "-keyout", &key, "-out", &chain];
+        let arguments = arguments.iter().chain(&named).chain(further);
+        process::run(&mut process::command("openssl", arguments)).map(|_| ())
+    }
 }
 
-fn openssl(arguments: &[&str]) -> Result<()> {
-    process::run(&mut process::command("openssl", arguments)).map(|_| ())
+fn text(path: &Path) -> String {
+    path.display().to_string()
 }

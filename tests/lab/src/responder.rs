@@ -1,7 +1,4 @@
 //! A TCP server that says who called and whom they meant.
-//!
-//! Its sockets are transparent: in a municipality's namespace it stands where the inspector will, and proves that the
-//! original destination of an inspected connection is intact. At a site it is a plain server.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -17,9 +14,6 @@ use nix::sys::socket::{
 };
 
 use crate::namespace::Namespace;
-
-/// Where inspected connections arrive in a municipality's namespace, whatever port they were meant for.
-pub const INSPECTOR_PORT: u16 = 9043;
 
 /// One connection that reached the responder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +37,7 @@ impl Responder {
         let arrivals = Arc::new(Mutex::new(Vec::new()));
         let stop = Arc::new(AtomicBool::new(false));
         for any in [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)] {
-            let listener = namespace.enter(|| transparent_listener(SocketAddr::new(any, port)))?;
+            let listener = namespace.enter(|| listener(SocketAddr::new(any, port)))?;
             listener.set_nonblocking(true)?;
             let (arrivals, stop) = (Arc::clone(&arrivals), Arc::clone(&stop));
             thread::spawn(move || accept(&listener, &arrivals, &stop));
@@ -90,15 +84,14 @@ fn answer(mut stream: TcpStream, arrival: Arrival) -> Result<()> {
     Ok(())
 }
 
-/// A listening socket that may stand for any address.
-fn transparent_listener(address: SocketAddr) -> Result<TcpListener> {
+/// For one family: the other has a socket of its own.
+fn listener(address: SocketAddr) -> Result<TcpListener> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let descriptor: OwnedFd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     setsockopt(&descriptor, sockopt::ReuseAddr, &true)?;
     if address.is_ipv6() {
         setsockopt(&descriptor, sockopt::Ipv6V6Only, &true)?;
     }
-    setsockopt(&descriptor, sockopt::IpTransparent, &true).context("cannot make a transparent socket")?;
     bind(descriptor.as_raw_fd(), &SockaddrStorage::from(address)).with_context(|| format!("cannot bind {address}"))?;
     listen(&descriptor, Backlog::new(128)?)?;
     Ok(TcpListener::from(descriptor))

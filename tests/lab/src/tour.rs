@@ -6,8 +6,8 @@ mod change;
 mod download;
 mod fragments;
 mod inspected;
-mod inspector;
 mod kill;
+mod left_closed;
 mod names;
 mod neighbours;
 mod outside;
@@ -64,7 +64,7 @@ const STEPS: [Step; 16] = [
     neighbours::STEP,
     told::STEP,
     inspected::STEP,
-    inspector::STEP,
+    left_closed::STEP,
     change::STEP,
     kill::STEP,
 ];

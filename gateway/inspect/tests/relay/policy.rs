@@ -17,7 +17,7 @@ const TOWN: &str = "id = \"sendai\"\nname = \"仙台市\"\nprefixes = [\"10.4.0.
     attach = [{ port = \"lan0\", vlan = 101, address = [\"10.4.0.1/24\"] }]\n\
     [egress]\ndefault = \"deny\"\n[[egress.rule]]\nname = \"web\"\nports = [\"tcp/443\"]\naction = \"inspect\"\n";
 
-/// What a connection to `a.example` may carry by these HTTP rules.
+/// What a connection to `a.example`, whose certificate is for `other.example` too, may carry by these HTTP rules.
 pub fn by_rules(http: &str) -> Arc<Test> {
     let files = [("prefecture.toml", format!("{PREFECTURE}{http}")), ("municipalities/sendai.toml", TOWN.to_owned())];
     let files: BTreeMap<_, _> = files.map(|(name, text)| (name.to_owned(), text.into_bytes())).into();
@@ -28,5 +28,6 @@ pub fn by_rules(http: &str) -> Arc<Test> {
     let connection = Connection { server_name: Some("a.example".into()), ..Connection::default() };
     let opens = Box::new(|host: &str| host != "closed.example");
     let rules = ByRules::new(connection, [10, 4, 0, 7].into(), decider, opens);
+    rules.prove(Box::new(|host| host != "uncovered.example"));
     Test::new(move || rules.exchange())
 }

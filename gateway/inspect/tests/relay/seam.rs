@@ -122,14 +122,31 @@ async fn what_is_encoded_all_the_same_counts_as_what_may_not_pass() {
 }
 
 #[tokio::test]
-async fn a_host_that_rules_leave_closed_is_not_reached_by_another_hosts_connection() {
-    let mut pipes = Pipes::new(Protocol::H1, by_rules(""));
-    let open = "GET / HTTP/1.1\r\nHost: other.example\r\n\r\n";
-    pipes.up(open, open).await;
-    pipes.down(OK, OK).await;
-    pipes.client.write_all(b"GET / HTTP/1.1\r\nHost: closed.example\r\n\r\n").await.unwrap();
+async fn a_host_that_is_closed_or_not_proved_is_not_reached_by_another_hosts_connection() {
+    for host in ["closed.example", "uncovered.example"] {
+        let mut pipes = Pipes::new(Protocol::H1, by_rules(""));
+        let open = "GET / HTTP/1.1\r\nHost: other.example\r\n\r\n";
+        pipes.up(open, open).await;
+        pipes.down(OK, OK).await;
+        pipes.client.write_all(open.replace("other.example", host).as_bytes()).await.unwrap();
+        let mut seen = [0; 64];
+        tokio::select! {
+            _ = pipes.server.read(&mut seen) => panic!("the server has heard of {host}: {}", seen.escape_ascii()),
+            () = expect(&mut pipes.client, b"HTTP/1.1 421 Misdirected Request\r\n") => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_events_shows_its_type_and_no_part_of_a_file_is_asked_for() {
+    let mut pipes = Pipes::new(Protocol::H1, by_rules(NO_PROGRAMS));
+    let get = "GET / HTTP/1.1\r\nHost: a.example\r\nRange: bytes=1-\r\n\r\n";
+    pipes.up(get, get.replace("Range: bytes=1-", "Accept-Encoding: identity")).await;
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 500\r\n\r\n";
+    pipes.server.write_all(format!("{head}MZ").as_bytes()).await.unwrap();
     pipes.client.shutdown().await.unwrap();
-    assert!(pipes.rest().await.starts_with("HTTP/1.1 421 Misdirected Request\r\n"));
+    assert!(!pipes.rest().await.contains("MZ"));
+    assert_eq!(pipes.relay.await.unwrap().end, End::Blocked);
 }
 
 /// Doubles every part of a response, holds the last one back, and waits before each.

@@ -108,8 +108,11 @@ impl Sides {
 
     /// How the client sees the handshake, after it has got its tickets.
     async fn shake(&self, host: &'static str, defect: Option<Defect>) -> Result<HandshakeKind, String> {
+        self.shake_with(host, self.presented(host, defect)).await
+    }
+
+    async fn shake_with(&self, host: &'static str, presented: Presented) -> Result<HandshakeKind, String> {
         let (near, far) = tokio::io::duplex(1 << 16);
-        let presented = self.presented(host, defect);
         let served = async {
             let mut stream = self.serve.accept(Rewind::new(Bytes::new(), far), &presented, &[], LIMIT).await.ok()?;
             stream.write_all(b"!").await.ok()?;
@@ -128,6 +131,17 @@ impl Sides {
             Ok(kind)
         };
         tokio::join!(served, asked).1
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_was_named_every_connection_begins_anew() {
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let sides = sides(version);
+        for _ in 0..3 {
+            let presented = sides.presented("www.example.jp", None).anew_each_time();
+            assert_eq!(sides.shake_with("www.example.jp", presented).await, Ok(HandshakeKind::Full));
+        }
     }
 }
 

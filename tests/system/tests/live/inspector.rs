@@ -45,11 +45,6 @@ fn lab() -> Lab {
     lab
 }
 
-/// Waits until a municipality's inspector serves by the generation in force.
-pub(crate) fn serves(lab: &Lab, town: &str) {
-    lab.wait_for_inspector(town).unwrap();
-}
-
 pub(crate) fn root(lab: &Lab) -> PathBuf {
     daemon::Files::of(lab.id()).authorities.join("root.pem")
 }
@@ -256,4 +251,27 @@ fn an_inspector_ends_with_what_it_was_for() {
     detach.args(["--netns-prefix", &lab.id().municipality_prefix()]);
     lab::process::run(&mut detach).unwrap();
     assert!(wait_until(Duration::from_secs(5), || Ok(inspectors(&lab).is_empty())).unwrap());
+}
+
+#[test]
+fn what_a_newer_policy_decides_otherwise_ends() {
+    let lab = lab();
+    let since = lab.daemon().unwrap().events().mark();
+    let line = format!("--limit-rate 200k https://{WEB_NAME}/large");
+    let got = std::thread::scope(|scope| {
+        let fetching = scope.spawn(|| curl(&lab, TWINS[0], WEB_NAME, SERVERS[0], &line));
+        let arrived =
+            || Ok(!lab.internet().namespace().run("ss -Htn state established sport = :443")?.stdout.is_empty());
+        assert!(wait_until(Duration::from_secs(10), arrived).unwrap());
+        let mut blocks = policy();
+        let file = blocks.files.get_mut("prefecture.toml").unwrap();
+        let rule =
+            format!("[[tls.rule]]\nname = \"not-there\"\nsni = [\"{WEB_NAME}\"]\naction = \"block\"\n\n[[tls.rule]]");
+        *file = text(file).replacen("[[tls.rule]]", &rule, 1).into_bytes();
+        lab.daemon().unwrap().apply_files(blocks).unwrap();
+        fetching.join().unwrap()
+    });
+    assert!(!got.status.success() && got.stdout.len() < lab::internet::LARGE_BYTES, "{} bytes", got.stdout.len());
+    let line = event(&lab, since, |line| line.reason == "overruled");
+    assert_eq!(line.municipality.as_deref(), Some(TWINS[0]), "{line:?}");
 }

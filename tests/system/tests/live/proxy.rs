@@ -13,7 +13,7 @@ use lab::process::{self, text};
 use lab::wire::wait_until;
 use policy::Source;
 
-use crate::inspector::{SERVERS, TWINS, event, root, serves};
+use crate::inspector::{SERVERS, TWINS, event, root};
 use crate::peers::count;
 
 /// Where the twins' proxies are.
@@ -34,7 +34,7 @@ fn lab() -> Lab {
     lab.issue_authorities(&TWINS).unwrap();
     lab.start_daemon().unwrap();
     lab.daemon().unwrap().apply_files(policy(PORTS[1].1)).unwrap();
-    TWINS.iter().for_each(|town| serves(&lab, town));
+    TWINS.iter().for_each(|town| lab.wait_for_inspector(town).unwrap());
     lab
 }
 
