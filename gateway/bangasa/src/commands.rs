@@ -9,3 +9,4 @@ pub mod hello;
 pub mod plan;
 pub mod replay;
 pub mod status;
+pub mod who;

@@ -10,6 +10,7 @@ use telemetry::{Journal, Words};
 
 use crate::inspectors::Inspectors;
 use crate::log;
+use crate::nat::Records;
 use crate::state::{Record, State};
 use crate::watch::{Integrity, Rates};
 
@@ -19,6 +20,8 @@ pub struct Daemon {
     pub state: Mutex<State>,
     /// The data path.
     pub gateway: Mutex<Gateway>,
+    /// Who had which block of ports.
+    pub records: Mutex<Records>,
     /// What is installed; none before the first policy.
     pub current: RwLock<Option<Arc<Current>>>,
     /// Names for what the kernel reports.

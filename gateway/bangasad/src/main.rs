@@ -5,6 +5,7 @@ mod apply;
 mod daemon;
 mod events;
 mod inspectors;
+mod nat;
 mod options;
 mod overview;
 mod server;

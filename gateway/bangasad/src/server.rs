@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::daemon::Daemon;
 use crate::options::Options;
-use crate::{apply, events, inspectors, log, overview, watch};
+use crate::{apply, events, inspectors, log, nat, overview, watch};
 
 /// Connections at one time; more wait.
 const CONNECTIONS: usize = 256;
@@ -44,6 +44,7 @@ pub async fn run(daemon: Daemon, options: &Options) -> anyhow::Result<()> {
         std::thread::Builder::new().name("ring".into()).spawn(move || events::run(&daemon, ring))?;
     }
     tokio::spawn(watch::run(Arc::clone(&daemon)));
+    tokio::spawn(nat::run(Arc::clone(&daemon)));
     inspectors::serve(&daemon)?;
     tokio::spawn(inspectors::run(Arc::clone(&daemon)));
     let scraped = Arc::clone(&daemon);
@@ -167,6 +168,7 @@ fn respond(daemon: &Daemon, request: Request) -> Response {
             Ok(status) => Response::Status(Box::new(status)),
             Err(error) => Response::Failed { message: format!("{error:#}") },
         },
+        Request::Who { address, port, at_ms } => nat::who(daemon, address, port, at_ms),
         Request::Policy { generation } => policy(daemon, generation),
         Request::Events { .. } => Response::Failed { message: "events are not answered here".into() },
     }

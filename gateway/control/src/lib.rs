@@ -11,6 +11,7 @@ pub mod line;
 pub mod request;
 pub mod response;
 pub mod status;
+pub mod who;
 
 pub use client::{Client, ClientError, EventStream};
 pub use directory::{DirectoryError, read_directory};
@@ -18,6 +19,7 @@ pub use line::Line;
 pub use request::Request;
 pub use response::{Applied, Change, Diagnostic, Response};
 pub use status::Status;
+pub use who::Who;
 
 /// Where the daemon listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/bangasa/control.sock";

@@ -38,6 +38,15 @@ pub enum Request {
         /// Only events of this municipality.
         municipality: Option<String>,
     },
+    /// Whose a public address and port was. Answer: `Who`.
+    Who {
+        /// Public address.
+        address: std::net::IpAddr,
+        /// Port, or echo identifier.
+        port: Option<u16>,
+        /// When, in ms since 1970; none: now.
+        at_ms: Option<u64>,
+    },
     /// The files of a generation. Answer: `Policy`.
     Policy {
         /// Which; none: the installed one.

@@ -4,6 +4,7 @@ use policy::Source;
 use serde::{Deserialize, Serialize};
 
 use crate::status::Status;
+use crate::who::Who;
 
 /// One answer; one line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +35,8 @@ pub enum Response {
     Status(Box<Status>),
     /// To `events`: events follow, one a line.
     Events,
+    /// To `who`.
+    Who(Box<Who>),
     /// To `policy`.
     Policy {
         /// The generation.

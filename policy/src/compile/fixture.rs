@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use abi::Direction;
 use ipnet::IpNet;
 
-use crate::checked::{Action, Attachment, Http, Isolation, Municipality, Policy, Rule, Rules, Service, Set, Tls};
+use crate::checked::{
+    Action, Attachment, Http, Isolation, Municipality, Policy, PortBlocks, Rule, Rules, Service, Set, Tls,
+};
 use crate::source::Location;
 use crate::tls::Limits;
 
@@ -40,6 +42,7 @@ pub(crate) fn municipality(id: &str, vlan: u16) -> Municipality {
         prefixes: nets(&["10.4.0.0/16"]),
         published: Vec::new(),
         nat_pool: Vec::new(),
+        nat_blocks: PortBlocks::default(),
         sections: BTreeMap::new(),
         isolation: Isolation::None,
         proxy: None,

@@ -42,6 +42,8 @@ mod routes;
 mod tcp_states;
 #[path = "live/tour.rs"]
 mod tour;
+#[path = "live/who.rs"]
+mod who;
 
 use std::path::{Path, PathBuf};
 
