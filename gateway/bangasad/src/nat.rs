@@ -37,14 +37,26 @@ pub async fn run(daemon: Arc<Daemon>) {
     let mut noting = tokio::time::interval(NOTE_INTERVAL);
     let mut freeing = tokio::time::interval(FREE_INTERVAL);
     let mut trouble = None;
+    let mut nearly_full = BTreeSet::new();
     loop {
-        let work: fn(&Daemon) -> anyhow::Result<()> = tokio::select! {
-            _ = noting.tick() => note,
-            _ = freeing.tick() => free,
+        let work: fn(&Daemon) -> anyhow::Result<Option<BTreeSet<String>>> = tokio::select! {
+            _ = noting.tick() => |daemon| note(daemon).map(|()| None),
+            _ = freeing.tick() => |daemon| free(daemon).and_then(|()| self::nearly_full(daemon)).map(Some),
         };
         let daemon = Arc::clone(&daemon);
         let failed = match tokio::task::spawn_blocking(move || work(&daemon)).await {
-            Ok(result) => result.err().map(|error| format!("port blocks are not recorded: {error:#}")),
+            Ok(Ok(found)) => {
+                if let Some(found) = found {
+                    for id in found.difference(&nearly_full) {
+                        log(&format!(
+                            "four fifths of the NAT pool of `{id}` are in clients' blocks; add addresses to it"
+                        ));
+                    }
+                    nearly_full = found;
+                }
+                None
+            }
+            Ok(Err(error)) => Some(format!("port blocks are not recorded: {error:#}")),
             Err(_) => Some("keeping port blocks failed; see above".to_owned()),
         };
         // Said once, not every second; meanwhile nothing is freed.
@@ -165,6 +177,13 @@ impl Usage {
     pub fn is_nearly_full(&self) -> bool {
         self.ports * 100 >= self.room * 80 && self.room > 0
     }
+}
+
+/// Municipalities whose pool needs more addresses soon.
+fn nearly_full(daemon: &Daemon) -> anyhow::Result<BTreeSet<String>> {
+    let Some(current) = daemon.current() else { return Ok(BTreeSet::new()) };
+    let usage = usage(&daemon.gateway().nat().blocks()?, current.policy());
+    Ok(usage.into_iter().filter(|(_, usage)| usage.is_nearly_full()).map(|(id, _)| id).collect())
 }
 
 /// Usage of every municipality with a pool, by id.
