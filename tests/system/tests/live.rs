@@ -44,6 +44,8 @@ mod routes;
 mod tcp_states;
 #[path = "live/tour.rs"]
 mod tour;
+#[path = "live/violations.rs"]
+mod violations;
 
 use std::path::{Path, PathBuf};
 
