@@ -10,10 +10,16 @@ mod byte_for_byte;
 mod checksums;
 #[path = "live/counters.rs"]
 mod counters;
+#[path = "live/cut_off.rs"]
+mod cut_off;
+#[path = "live/cut_off_inspected.rs"]
+mod cut_off_inspected;
 #[path = "live/datagrams.rs"]
 mod datagrams;
 #[path = "live/detached.rs"]
 mod detached;
+#[path = "live/freeze.rs"]
+mod freeze;
 #[path = "live/icmp_errors.rs"]
 mod icmp_errors;
 #[path = "live/inspector.rs"]
