@@ -4,6 +4,8 @@
 
 #[path = "live/apply_in_a_flood.rs"]
 mod apply_in_a_flood;
+#[path = "live/byte_for_byte.rs"]
+mod byte_for_byte;
 #[path = "live/checksums.rs"]
 mod checksums;
 #[path = "live/counters.rs"]
@@ -48,6 +50,8 @@ mod routes;
 mod tcp_states;
 #[path = "live/tour.rs"]
 mod tour;
+#[path = "live/violations.rs"]
+mod violations;
 
 use std::path::{Path, PathBuf};
 
