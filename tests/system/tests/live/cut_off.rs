@@ -1,6 +1,8 @@
 //! Isolation and indicators over connections that are established: bytes are counted at the far end.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::process::Stdio;
 use std::time::Duration;
 
 use lab::internet::{DNS_V4, DNS_V6, WEB_V4};
@@ -159,6 +161,37 @@ fn an_indicator_cuts_everybody_from_an_address_both_ways() {
     assert_eq!(daemon.order(&["block", "list", "--json"]).unwrap().lines().count(), 2);
     let refusal = daemon.refusal(&["block", "remove", prefixes[0], "198.51.100.1", "--because", "a slip"]).unwrap();
     assert!(refusal.contains("`198.51.100.1/32`"), "{refusal}");
+    daemon.order(&["block", "add", "10.30.7.0/24", "--because", "forced", "--force"]).unwrap();
+    let plan = daemon.bangasa(["plan", example.to_str().unwrap()]).unwrap().output().unwrap();
+    let told = text(&plan.stderr);
+    assert!(plan.status.success() && told.contains("10.30.7.0/24`: municipality `tsukihara`"), "{plan:?}");
     daemon.order(&["block", "remove", prefixes[0], prefixes[1], "--because", "taken down"]).unwrap();
     assert_alive(&streams, "unblocked");
+}
+
+#[test]
+fn orders_of_several_operators_are_carried_out_one_after_another() {
+    let lab = crate::lab();
+    let daemon = lab.daemon().unwrap();
+    let before = daemon.status().unwrap().generation;
+    let order = |number: usize| {
+        let prefix = format!("198.18.0.{number}");
+        let mut command = daemon.bangasa(["block", "add", &prefix, "--because", "several", "--json"]).unwrap();
+        command.stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let orders: Vec<_> = (1..=6).map(order).collect();
+    let outputs = orders.into_iter().map(|order| order.wait_with_output().unwrap());
+    let generations: BTreeSet<u64> = outputs
+        .map(|output| {
+            assert!(output.status.success(), "{output:?}");
+            serde_json::from_slice::<control::Overlaid>(&output.stdout).unwrap().generation
+        })
+        .collect();
+    let status = daemon.status().unwrap();
+    assert_eq!((generations.len(), status.indicators), (6, 6));
+    assert_eq!(generations.last(), Some(&status.generation));
+    assert!(before < *generations.first().unwrap() && status.digest_matches);
+    // What only repeated the policy under other overlays is not kept.
+    let kept = std::fs::read_dir(daemon.files().state.join("generations")).unwrap().count();
+    assert_eq!(kept, 2, "the policy as it was applied, and what judges");
 }
