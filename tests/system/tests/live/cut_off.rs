@@ -146,10 +146,13 @@ fn an_indicator_cuts_everybody_from_an_address_both_ways() {
         assert!(!answers(village, address), "{prefix} is blocked for everybody");
     }
     assert!(answers(village, WEB_V4));
+    // The example's city site answers pings of anybody else.
+    let published = format!("ping -n -c 2 -i 0.2 -W 1 -I {} 203.0.113.10", prefixes[0]);
+    let from_there = lab.internet().namespace().attempt(&published).unwrap();
+    assert!(text(&from_there.stdout).contains(" 0 received"), "{from_there:?}");
     for direction in ["egress", "ingress"] {
         let wanted = |line: &lab::Line| line.set.as_deref() == Some("+indicators") && line.direction == direction;
         let told = daemon.events().wait(since, wanted).unwrap();
-        // What the far end acknowledges comes back for a while.
         assert!(told.is_some_and(|line| line.reason == "blocked"), "{direction}");
     }
     let packet = "udp 10.30.0.7:5000 > 198.51.100.90:53";
