@@ -26,6 +26,9 @@ pub(super) fn tls(value: Option<Value<'_>>, layer: Layer, absent: Span, report: 
             if let Some(value) = fields.optional("roots") {
                 raw.roots = value.list(|item, report| item.string(report), report);
             }
+            if let Some(value) = fields.optional("crls") {
+                raw.crls = value.list(|item, report| item.string(report), report);
+            }
         }
         Layer::Municipality => {
             if let Some(value) = fields.optional("limits") {

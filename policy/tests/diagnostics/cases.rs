@@ -464,6 +464,31 @@ fn whole_files() -> Vec<Case> {
     });
     add("roots_none", "bad-certificates", &|source| {
         source.files.insert(PARTNER_FILE.to_owned(), b"# later\n".to_vec());
+    let crls = |source: &mut Source, contents: &[u8]| {
+        edit(source, PREFECTURE_FILE, "roots = [", "crls = [\"crls/partner.crl\"]\nroots = [");
+        source.files.insert("crls/partner.crl".to_owned(), contents.to_vec());
+    };
+    add("crls_none", "bad-revocation-list", &|source| crls(source, b"# later\n"));
+    add("crls_cut_short", "bad-revocation-list", &|source| crls(source, b"\x30\x03\x02\x01"));
+    add("crls_broken", "bad-revocation-list", &|source| {
+        crls(source, b"-----BEGIN X509 CRL-----\n*\n-----END X509 CRL-----\n");
+    });
+    add("crls_certificate", "bad-revocation-list", &|source| {
+        let roots = source.files[PARTNER_FILE].clone();
+        crls(source, &roots);
+    });
+    add("crls_key", "bad-revocation-list", &|source| {
+        crls(source, b"-----BEGIN EC PRIVATE KEY-----\nMAA=\n-----END EC PRIVATE KEY-----\n");
+    });
+    add("crls_missing", "missing-file", &|source| {
+        crls(source, b"");
+        source.files.remove("crls/partner.crl");
+    });
+    add("crls_too_large", "capacity", &|source| {
+        let mut der = vec![0x30, 0x84, 0x00, 0x80, 0x00, 0x00];
+        der.resize(der.len() + (8 << 20), 0);
+        crls(source, &der);
+    });
     });
     add("too_many_resolvers", "capacity", &|source| {
         let many: String = (1..=9).map(|number| format!("\"192.0.2.{number}\", ")).collect();
