@@ -162,8 +162,20 @@ pub struct Rule {
     pub services: Option<Vec<Service>>,
     /// What it says.
     pub action: Action,
+    /// Where that is to inspect: what happens while nobody can.
+    pub when_down: WhenDown,
     /// Where it stands.
     pub location: Location,
+}
+
+words! {
+    /// What becomes of a rule's new connections while the municipality's inspector is not there.
+    WhenDown {
+        /// They do not come about.
+        Closed = "closed",
+        /// The fast path forwards them, unopened.
+        Splice = "splice",
+    }
 }
 
 /// A protocol, with destination ports where it has them.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use abi::Direction;
 
-use crate::checked::{Action, Isolation};
+use crate::checked::{Action, Isolation, WhenDown};
 use crate::model::{AddressSet, Call, PreparedRule, first_match, is_no_unicast};
 use crate::source::Location;
 use crate::tls::{BadView, Layer, RuleRef, View};
@@ -79,6 +79,8 @@ impl Reach {
                 to: side(&rule.to, &rule.rule.name)?,
                 services: rule.services.clone(),
                 action: rule.action,
+                // The inspector is who asks.
+                when_down: WhenDown::Closed,
                 location: Location { file: rule.rule.file.clone(), line: rule.rule.line, column: 1 },
             }))
         });

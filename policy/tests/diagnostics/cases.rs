@@ -293,6 +293,8 @@ pub fn cases() -> Vec<Case> {
         ("rule_no_action", "missing-key", "action = \"allow\"\n", ""),
         ("action", "bad-value", "action = \"inspect\"", "action = \"inspekt\""),
         ("default", "bad-value", "default = \"deny\"", "default = \"inspect\""),
+        ("when_down", "bad-value", "action = \"inspect\"", "action = \"inspect\"\nwhen_down = \"open\""),
+        ("when_down_allow", "misplaced-key", "action = \"allow\"", "action = \"allow\"\nwhen_down = \"splice\""),
         ("inspect_udp", "inspect-not-tcp", "\"tcp/80\", \"tcp/443\"", "\"tcp/443\", \"udp/443\""),
         ("inspect_any", "inspect-not-tcp", "ports = [\"tcp/80\", \"tcp/443\"]\n", ""),
         ("inspect_ingress", "inspect-ingress", "action = \"allow\"", "action = \"inspect\""),
@@ -462,8 +464,6 @@ fn whole_files() -> Vec<Case> {
         };
         edit(source, SHIRAKABA_FILE, "", &(0..16_384).map(rule).collect::<String>());
     });
-    add("roots_none", "bad-certificates", &|source| {
-        source.files.insert(PARTNER_FILE.to_owned(), b"# later\n".to_vec());
     let crls = |source: &mut Source, contents: &[u8]| {
         edit(source, PREFECTURE_FILE, "roots = [", "crls = [\"crls/partner.crl\"]\nroots = [");
         source.files.insert("crls/partner.crl".to_owned(), contents.to_vec());
@@ -489,6 +489,8 @@ fn whole_files() -> Vec<Case> {
         der.resize(der.len() + (8 << 20), 0);
         crls(source, &der);
     });
+    add("roots_none", "bad-certificates", &|source| {
+        source.files.insert(PARTNER_FILE.to_owned(), b"# later\n".to_vec());
     });
     add("too_many_resolvers", "capacity", &|source| {
         let many: String = (1..=9).map(|number| format!("\"192.0.2.{number}\", ")).collect();

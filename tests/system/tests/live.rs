@@ -18,6 +18,8 @@ mod icmp_errors;
 mod inspector;
 #[path = "live/inspector_clients.rs"]
 mod inspector_clients;
+#[path = "live/inspector_down.rs"]
+mod inspector_down;
 #[path = "live/inspector_way.rs"]
 mod inspector_way;
 #[path = "live/kill.rs"]
@@ -36,8 +38,6 @@ mod published;
 mod qinq;
 #[path = "live/refusals.rs"]
 mod refusals;
-#[path = "live/routes.rs"]
-mod routes;
 #[path = "live/revoked.rs"]
 mod revoked;
 #[path = "live/tcp_states.rs"]

@@ -27,6 +27,7 @@ use crate::{engine, policy_directory};
         bangasa explain --policy policy/ --port lan0.101 'icmp 10.4.20.7 > 198.51.100.4' --json\n  \
         bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:443' --sni www.example.jp\n  \
         bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:22' --speaks server-first\n  \
+        bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:443' --inspector-down\n  \
         bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:443' --http 'PUT https://www.example.jp/upload/x'"
 )]
 pub struct Arguments {
@@ -60,6 +61,9 @@ pub struct Arguments {
     /// The type of what is transferred
     #[arg(long = "type", value_name = "WORD", requires = "http", value_parser = PossibleValuesParser::new(words(FileType::WORDS)))]
     kind: Option<String>,
+    /// Explain as while no inspector serves
+    #[arg(long)]
+    inspector_down: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -103,7 +107,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     };
     engine::known_port(&checked.policy, &arguments.port)?;
     let hello = arguments.hello().map_err(|error| WrongUsage(error.to_string()))?;
-    let explanation = policy::explain(&checked.policy, &arguments.port, &arguments.packet, hello.as_ref())
+    let inspectors = engine::inspectors(arguments.inspector_down);
+    let (port, packet) = (&arguments.port, &arguments.packet);
+    let explanation = policy::explain::explain_while(inspectors, &checked.policy, port, packet, hello.as_ref())
         .map_err(|error| WrongUsage(error.to_string()))?;
     let mut output = Output::stdout();
     if arguments.json {
