@@ -17,7 +17,7 @@ use crate::options::Options;
 use crate::pulse::Pulse;
 use crate::setting::Active;
 use crate::wire::Arrival;
-use crate::{link, sandbox, worker};
+use crate::{link, sandbox, upstream_socket, worker};
 
 /// Between two looks at how much memory there is left.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -103,6 +103,7 @@ fn inherited(number: RawFd) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::from(socket);
     listener.set_nonblocking(true)?;
     listener.local_addr().with_context(|| format!("descriptor {number} is not a listening TCP socket"))?;
+    upstream_socket::settle(&listener).with_context(|| format!("descriptor {number} cannot be set up"))?;
     Ok(listener)
 }
 

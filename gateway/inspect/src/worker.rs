@@ -46,8 +46,8 @@ async fn accept(listener: TcpListener, arrival: Arrival, shared: Arc<Shared>) {
             _ = ending.wait_for(|ending| *ending) => return,
         };
         match accepted {
-            Ok((client, _)) => {
-                spawn_local(session::serve(Arc::clone(&shared), client, arrival));
+            Ok((client, from)) => {
+                spawn_local(session::serve(Arc::clone(&shared), client, from, arrival));
             }
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
