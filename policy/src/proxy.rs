@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use abi::Direction;
 
-use crate::checked::Action;
+use crate::checked::{Action, WhenDown};
 use crate::cut_off::CutOff;
 use crate::model::{AddressSet, Call, PreparedRule, first_match, is_no_unicast};
 use crate::source::Location;
@@ -78,6 +78,8 @@ impl Reach {
                 to: side(&rule.to, &rule.rule.name)?,
                 services: rule.services.clone(),
                 action: rule.action,
+                // The inspector is who asks.
+                when_down: WhenDown::Closed,
                 location: Location { file: rule.rule.file.clone(), line: rule.rule.line, column: 1 },
             }))
         });

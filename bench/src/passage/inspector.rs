@@ -149,6 +149,7 @@ fn view() -> View {
         default: TlsAction::Inspect,
         resolvers: Vec::new(),
         roots: Vec::new(),
+        crls: Vec::new(),
         on_bad_certificate: OnBadCertificate::Mirror,
         bypass: Bypass::Off,
         limits: Limits { sessions: 100_000, handshakes_per_second: 20_000, memory_mib: 4_096 },

@@ -35,6 +35,7 @@ pub fn start(options: &Options) -> anyhow::Result<Daemon> {
         flow_buckets: options.flow_buckets.next_power_of_two(),
         hash_seed: state.hash_seed(),
     })?;
+    let words = gateway.inspector_words()?;
     let daemon = Daemon {
         state: Mutex::new(state),
         gateway: Mutex::new(gateway),
@@ -43,7 +44,7 @@ pub fn start(options: &Options) -> anyhow::Result<Daemon> {
         integrity: Mutex::new(Integrity::default()),
         rates: Mutex::new(Rates::default()),
         trouble: Mutex::default(),
-        inspectors: Inspectors::new(options.inspectors()?),
+        inspectors: Inspectors::new(options.inspectors()?, words),
         freeze: Mutex::new(Freeze::open(&options.state)?),
         audit: AuditFile::open(&options.state)?,
         journal,

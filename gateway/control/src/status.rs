@@ -114,7 +114,8 @@ pub struct MunicipalityStatus {
 /// A municipality's inspector, and how much of its traffic was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InspectorStatus {
-    /// `serving`, `waiting` for its setting, or `absent`: then inspected connections do not come about.
+    /// `serving`, `waiting` for its setting, or `absent`: then inspected connections do not come about,
+    /// but for those of rules that splice `when_down`.
     pub state: String,
     /// Generation whose TLS rules are in force there.
     pub generation: Option<u64>,

@@ -62,7 +62,6 @@ impl Serving<'_> {
     ///
     /// It ends as well when a policy comes by which the client may not reach what it has reached.
     pub(crate) async fn ask(&mut self, mut client: TcpStream, settings: Settings) -> Result<Told, Reason> {
-        upstream_socket::settle(&client).map_err(|_| Reason::NotReady)?;
         self.session.action = TlsAction::Block;
         if self.active.reach.is_none() {
             reset(&client);
@@ -119,6 +118,7 @@ impl Serving<'_> {
             return Ok(Told::Session);
         }
         head.extend_from_slice(&input);
+        let _ = upstream_socket::keep_alive(&server);
         let client = Rewind::new(head.into(), client);
         let rules = self.rules(self.connection(None), None);
         let outcome = relay(client, server, Protocol::H1, Arc::new(rules.clone())).await;

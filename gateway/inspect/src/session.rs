@@ -30,8 +30,8 @@ const PATIENCE: Duration = Duration::from_millis(300);
 const LONG_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Serves a connection that was just accepted. Its local address is whom the client meant, if the socket is transparent.
-pub async fn serve(shared: Arc<Shared>, client: TcpStream, arrival: Arrival) {
-    let (Ok(destination), Ok(from)) = (client.local_addr(), client.peer_addr()) else { return };
+pub async fn serve(shared: Arc<Shared>, client: TcpStream, from: SocketAddr, arrival: Arrival) {
+    let Ok(destination) = client.local_addr() else { return };
     let open = shared.account.begin();
     let began = Instant::now();
     let mut session = Box::new(Session {
@@ -125,7 +125,6 @@ impl Serving<'_> {
         read_before: Vec<u8>,
         mut server: Option<TcpStream>,
     ) -> Result<Told, Reason> {
-        upstream_socket::settle(&client).map_err(|_| Reason::NotReady)?;
         let mut spoken = match listen_on(&client, read_before, PATIENCE).await {
             Ok(spoken) => spoken,
             // Reset before it has said anything whole.
@@ -293,7 +292,7 @@ impl Serving<'_> {
         self.bytes[0].set(spoken.bytes.len() as u64);
         drop(spoken);
         // A side that breaks off is the connection's own affair; both were told by a reset.
-        let _ = splice(&client, &server, self.bytes).await;
+        let _ = splice(client, server, self.bytes).await;
         Ok(())
     }
 
@@ -315,6 +314,8 @@ impl Serving<'_> {
             Some(server) => server,
             None => self.connect(&client).await?,
         };
+        // One that breaks off just now is noticed by the next to use it.
+        let _ = upstream_socket::keep_alive(&server);
         let rules = self.rules(connection.clone(), spoken.hello());
         // The bytes go with the client: a connection lasts long, and they are needed for a moment.
         let Spoken { bytes, kind } = spoken;

@@ -10,7 +10,7 @@ use policy::tls::{Layer, Opening, RuleRef, TlsAction, View};
 use serde::{Deserialize, Serialize};
 
 /// Counts up whenever a line changes its meaning. Whoever meets another version ends the conversation.
-pub const WIRE_VERSION: u32 = 2;
+pub const WIRE_VERSION: u32 = 3;
 /// The longest line from the daemon: name lists, and the certificates of several hundred roots.
 pub const LONGEST_ORDER: u64 = 256 << 20;
 /// The longest line from an inspector.
@@ -22,6 +22,8 @@ pub const LONGEST_REPORT: u64 = 1 << 20;
 pub enum Order {
     /// From now on new connections are decided by this.
     Setting(Box<Setting>),
+    /// Answer with [`Report::Pong`] as soon as every thread that serves has had its turn.
+    Ping,
     /// Accept nothing more, end what is left, and exit.
     End,
 }
@@ -91,6 +93,8 @@ pub enum Report {
         /// Why, and what to do.
         because: String,
     },
+    /// The answer to the latest ping.
+    Pong,
     /// A connection has ended.
     Session(Box<Session>),
     /// All counters since the process started.

@@ -46,6 +46,8 @@ pub struct View {
     pub resolvers: Vec<SocketAddr>,
     /// Further roots that upstream certificates may chain to.
     pub roots: Vec<Root>,
+    /// Certificates that their authorities have taken back.
+    pub crls: Vec<RevocationLists>,
     /// What a client sees where the server's certificate is bad.
     pub on_bad_certificate: OnBadCertificate,
     /// What becomes of clients that refuse minted certificates.
@@ -66,6 +68,15 @@ pub struct Root {
     /// Where they stand.
     pub file: String,
     /// One `CERTIFICATE` at least and nothing else, by their labels; what is in them nobody has looked at.
+    pub pem: String,
+}
+
+/// Revocation lists of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevocationLists {
+    /// Where they stand.
+    pub file: String,
+    /// One `X509 CRL` at least and nothing else, by their labels; what is in them nobody has looked at.
     pub pem: String,
 }
 
@@ -161,6 +172,7 @@ impl View {
             default: own.default.or(above.default).unwrap_or(TlsAction::Inspect),
             resolvers: policy.resolvers.clone(),
             roots: policy.roots.clone(),
+            crls: policy.crls.clone(),
             on_bad_certificate: own.on_bad_certificate.or(above.on_bad_certificate).unwrap_or(OnBadCertificate::Mirror),
             bypass: own.bypass.or(above.bypass).unwrap_or(Bypass::Off),
             limits: municipality.tls_limits,

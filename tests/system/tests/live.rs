@@ -26,6 +26,8 @@ mod icmp_errors;
 mod inspector;
 #[path = "live/inspector_clients.rs"]
 mod inspector_clients;
+#[path = "live/inspector_down.rs"]
+mod inspector_down;
 #[path = "live/inspector_way.rs"]
 mod inspector_way;
 #[path = "live/kill.rs"]
@@ -44,6 +46,8 @@ mod published;
 mod qinq;
 #[path = "live/refusals.rs"]
 mod refusals;
+#[path = "live/revoked.rs"]
+mod revoked;
 #[path = "live/routes.rs"]
 mod routes;
 #[path = "live/tcp_states.rs"]

@@ -9,7 +9,7 @@ use abi::ports::ROLE_ACCESS;
 use abi::{Reason, Verdict};
 use dataplane::engine::{Engine, EngineSize, Entry};
 use policy::cases::{self, Case, Step};
-use policy::model::Effects;
+use policy::model::{Effects, InspectorState};
 use policy::{CompiledPolicy, Numbering, Source};
 use system::entry::entry;
 use system::frame::{Packet, Payload};
@@ -27,6 +27,7 @@ fn the_kernel_passes_every_verdict_table() {
             continue;
         }
         engine.forget_flows().unwrap();
+        (0..abi::limits::MUNICIPALITIES as u16).for_each(|it| engine.set_inspector(it, InspectorState::Serving));
         wrong.extend(run(case, &mut engine, &mut generation));
     }
     println!("{} cases through the kernel", cases.len());
@@ -42,6 +43,10 @@ fn run(case: &Case, engine: &mut Engine, generation: &mut u64) -> Vec<String> {
             Step::Install(source) => {
                 *generation += 1;
                 policy = Some(install(source, engine, &mut numbering, *generation));
+                continue;
+            }
+            Step::Inspector(municipality, state) => {
+                engine.set_inspector(numbering.municipalities[*municipality], *state);
                 continue;
             }
             Step::Packet(packet) => packet,

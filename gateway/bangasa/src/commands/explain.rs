@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::builder::PossibleValuesParser;
 use control::{Client, Response};
-use policy::explain::{Hello, HelloError, Request, explain_installed};
+use policy::explain::{Hello, HelloError, Request, explain_installed, explain_while};
 use policy::http::FileType;
 use policy::tls::{Ech, Opening};
 use policy::{Overlays, Policy};
@@ -33,6 +33,7 @@ use crate::{engine, policy_directory};
         bangasa explain --policy policy/ --port lan0.101 'icmp 10.4.20.7 > 198.51.100.4' --json\n  \
         bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:443' --sni www.example.jp\n  \
         bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:22' --speaks server-first\n  \
+        bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:443' --inspector-down\n  \
         bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:443' --http 'PUT https://www.example.jp/upload/x'"
 )]
 pub struct Arguments {
@@ -66,6 +67,9 @@ pub struct Arguments {
     /// The type of what is transferred
     #[arg(long = "type", value_name = "WORD", requires = "http", value_parser = PossibleValuesParser::new(words(FileType::WORDS)))]
     kind: Option<String>,
+    /// Explain as while no inspector serves
+    #[arg(long)]
+    inspector_down: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -113,10 +117,11 @@ pub fn run(arguments: &Arguments, daemon: &Client) -> anyhow::Result<Exit> {
     };
     engine::known_port(&policy, &arguments.port)?;
     let hello = arguments.hello().map_err(|error| WrongUsage(error.to_string()))?;
+    let inspectors = engine::inspectors(arguments.inspector_down);
     let (port, packet, hello) = (&arguments.port, &arguments.packet, hello.as_ref());
     let explanation = match &overlays {
-        Some(overlays) => explain_installed(&policy, overlays, port, packet, hello),
-        None => policy::explain(&policy, port, packet, hello),
+        Some(overlays) => explain_installed(inspectors, &policy, overlays, port, packet, hello),
+        None => explain_while(inspectors, &policy, port, packet, hello),
     };
     let explanation = explanation.map_err(|error| WrongUsage(error.to_string()))?;
     let mut output = Output::stdout();
