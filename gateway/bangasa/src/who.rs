@@ -6,5 +6,5 @@ pub fn who() -> String {
         .into_iter()
         .filter_map(|name| std::env::var(name).ok())
         .find(|name| !name.is_empty())
-        .unwrap_or_else(|| "unknown".into())
+        .unwrap_or_else(|| control::NOBODY.into())
 }

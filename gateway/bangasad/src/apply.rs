@@ -13,7 +13,7 @@ use policy::{Basis, CompiledPolicy, Digest, Ground, Numbering, Overlays, Policy,
 
 use crate::daemon::{Current, Daemon};
 use crate::state::{Record, State};
-use crate::{freeze, log};
+use crate::{freeze, log, overlays};
 
 /// What may be installed: a policy, what lies over it, and the tables that come of both.
 pub struct Prepared {
@@ -90,8 +90,8 @@ pub fn plan(daemon: &Daemon, files: Source) -> Response {
         Ok(prepared) => Response::Planned {
             generation: current.as_ref().map(|current| current.generation),
             changes: changes(current.as_deref(), &prepared),
+            warnings: in_the_way(&prepared).into_iter().chain(freeze::refusal(daemon)).collect(),
             diagnostics: prepared.diagnostics,
-            warnings: freeze::refusal(daemon).into_iter().collect(),
         },
         Err(unfit) => unfit.into(),
     }
@@ -137,8 +137,10 @@ fn apply_unless_frozen(daemon: &Daemon, files: Source, because: Option<String>, 
     };
     let changes = changes(before.as_deref(), &prepared);
     let diagnostics = prepared.diagnostics.clone();
+    let in_the_way = in_the_way(&prepared);
     match install(daemon, &mut state, prepared, record) {
         Ok((generation, mut warnings)) => {
+            warnings.extend(in_the_way);
             warnings.extend(daemon.gateway().warnings().unwrap_or_default());
             Response::Applied(Applied {
                 generation,
@@ -152,6 +154,10 @@ fn apply_unless_frozen(daemon: &Daemon, files: Source, because: Option<String>, 
         }
         Err(error) => Response::Failed { message: format!("{error:#}; the policy before stays in force") },
     }
+}
+
+fn in_the_way(prepared: &Prepared) -> Option<String> {
+    overlays::in_the_way(&prepared.overlays, prepared.basis.policy())
 }
 
 /// Installs the policy in force with something else laid over it. Ports, namespaces and what is in them stay as they

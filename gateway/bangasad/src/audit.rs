@@ -63,6 +63,8 @@ fn told(trouble: &str) -> String {
 /// Whoever is at the other end of the socket.
 pub fn who(peer: &UCred, says: Option<String>) -> Who {
     let user = User::from_uid(Uid::from_raw(peer.uid())).ok().flatten().map(|user| user.name);
+    // Without a terminal there is no account of their own, and the kernel's says more.
+    let says = says.filter(|says| says != control::NOBODY);
     Who { uid: peer.uid(), gid: peer.gid(), pid: peer.pid(), user, says }
 }
 

@@ -123,7 +123,7 @@ fn carry_out(overlays: &mut Overlays, policy: &Policy, change: OverlayChange, or
             if known > 0 {
                 warnings.push(format!("{known} of {count} prefixes were blocked already, or given twice"));
             }
-            warnings.extend((!found.is_empty()).then(|| format!("done all the same: {}", objected(&found))));
+            warnings.extend((!found.is_empty()).then(|| format!("done all the same: {}", spelled_out(&found))));
             Ok(Done { target, municipality: None, until, warnings })
         }
         OverlayChange::Unblock { prefixes } => {
@@ -137,13 +137,24 @@ fn done(target: &Target, until: Option<Moment>, warnings: Vec<String>) -> Done {
     Done { target: target.to_string(), municipality: target.municipality().map(str::to_owned), until, warnings }
 }
 
+/// Indicators that block what this policy needs, be it that they were forced, or that the policy is newer.
+pub fn in_the_way(overlays: &Overlays, policy: &Policy) -> Option<String> {
+    let prefixes: Vec<_> = overlays.indicators.iter().flat_map(|batch| &batch.prefixes).copied().collect();
+    let found = objections(&prefixes, policy, &[]);
+    (!found.is_empty()).then(|| format!("blocked by a command are {}", spelled_out(&found)))
+}
+
 fn objected(objections: &[Objection]) -> String {
+    format!("{}; --force blocks all the same", spelled_out(objections))
+}
+
+fn spelled_out(objections: &[Objection]) -> String {
     let shown = objections.iter().take(SHOWN).map(|it| format!("`{}`: {}", it.prefix, it.because));
     let mut text = shown.collect::<Vec<_>>().join("; ");
     if let Some(more) = objections.len().checked_sub(SHOWN).filter(|more| *more > 0) {
         text.push_str(&format!("; and {more} more"));
     }
-    format!("{text}; --force blocks all the same")
+    text
 }
 
 /// Addresses of the gateway's interfaces, its uplinks' among them, of which the policy does not know.

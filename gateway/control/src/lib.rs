@@ -24,5 +24,8 @@ pub use status::Status;
 /// Where the daemon listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/bangasa/control.sock";
 
+/// Who asks where the command line cannot tell.
+pub const NOBODY: &str = "unknown";
+
 /// Longest line either side accepts: a policy of the largest size, with room for the JSON around it.
 pub const LONGEST_LINE: u64 = 2 * directory::TOTAL_BYTES + (1 << 20);

@@ -1,6 +1,8 @@
 //! Isolation and indicators over connections that are established: bytes are counted at the far end.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::process::Stdio;
 use std::time::Duration;
 
 use lab::internet::{DNS_V4, DNS_V6, WEB_V4};
@@ -20,6 +22,7 @@ const AGAIN: Duration = Duration::from_secs(20);
 fn streams(lab: &Lab, site: &Site) -> [Stream; 2] {
     SERVERS.map(|server| {
         let server: SocketAddr = server.parse().unwrap();
+        lab.internet().own(&[server.ip()]).unwrap();
         let source = if server.is_ipv4() { site.v4().unwrap() } else { site.v6().unwrap() };
         Stream::start(site.namespace(), source, lab.internet().namespace(), server).unwrap()
     })
@@ -127,7 +130,7 @@ fn an_indicator_cuts_everybody_from_an_address_both_ways() {
     for (prefix, why) in [
         ("198.51.100.53", "essential service"),
         ("192.0.2.2", "the gateway itself"),
-        ("10.30.0.0/16", "municipality `tsukihara`"),
+        ("10.30.7.0/24", "municipality `tsukihara`"),
         ("64.0.0.0/7", "more than a /8"),
         ("198.51.100.1/24", "bits set"),
     ] {
@@ -143,10 +146,13 @@ fn an_indicator_cuts_everybody_from_an_address_both_ways() {
         assert!(!answers(village, address), "{prefix} is blocked for everybody");
     }
     assert!(answers(village, WEB_V4));
+    // The example's city site answers pings of anybody else.
+    let published = format!("ping -n -c 2 -i 0.2 -W 1 -I {} 203.0.113.10", prefixes[0]);
+    let from_there = lab.internet().namespace().attempt(&published).unwrap();
+    assert!(text(&from_there.stdout).contains(" 0 received"), "{from_there:?}");
     for direction in ["egress", "ingress"] {
         let wanted = |line: &lab::Line| line.set.as_deref() == Some("+indicators") && line.direction == direction;
         let told = daemon.events().wait(since, wanted).unwrap();
-        // What the far end acknowledges comes back for a while.
         assert!(told.is_some_and(|line| line.reason == "blocked"), "{direction}");
     }
     let packet = "udp 10.30.0.7:5000 > 198.51.100.90:53";
@@ -158,6 +164,37 @@ fn an_indicator_cuts_everybody_from_an_address_both_ways() {
     assert_eq!(daemon.order(&["block", "list", "--json"]).unwrap().lines().count(), 2);
     let refusal = daemon.refusal(&["block", "remove", prefixes[0], "198.51.100.1", "--because", "a slip"]).unwrap();
     assert!(refusal.contains("`198.51.100.1/32`"), "{refusal}");
+    daemon.order(&["block", "add", "10.30.7.0/24", "--because", "forced", "--force"]).unwrap();
+    let plan = daemon.bangasa(["plan", example.to_str().unwrap()]).unwrap().output().unwrap();
+    let told = text(&plan.stderr);
+    assert!(plan.status.success() && told.contains("10.30.7.0/24`: municipality `tsukihara`"), "{plan:?}");
     daemon.order(&["block", "remove", prefixes[0], prefixes[1], "--because", "taken down"]).unwrap();
     assert_alive(&streams, "unblocked");
+}
+
+#[test]
+fn orders_of_several_operators_are_carried_out_one_after_another() {
+    let lab = crate::lab();
+    let daemon = lab.daemon().unwrap();
+    let before = daemon.status().unwrap().generation;
+    let order = |number: usize| {
+        let prefix = format!("198.18.0.{number}");
+        let mut command = daemon.bangasa(["block", "add", &prefix, "--because", "several", "--json"]).unwrap();
+        command.stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let orders: Vec<_> = (1..=6).map(order).collect();
+    let outputs = orders.into_iter().map(|order| order.wait_with_output().unwrap());
+    let generations: BTreeSet<u64> = outputs
+        .map(|output| {
+            assert!(output.status.success(), "{output:?}");
+            serde_json::from_slice::<control::Overlaid>(&output.stdout).unwrap().generation
+        })
+        .collect();
+    let status = daemon.status().unwrap();
+    assert_eq!((generations.len(), status.indicators), (6, 6));
+    assert_eq!(generations.last(), Some(&status.generation));
+    assert!(before < *generations.first().unwrap() && status.digest_matches);
+    // What only repeated the policy under other overlays is not kept.
+    let kept = std::fs::read_dir(daemon.files().state.join("generations")).unwrap().count();
+    assert_eq!(kept, 2, "the policy as it was applied, and what judges");
 }
