@@ -16,6 +16,7 @@ use crate::checked::Policy;
 use crate::model::{
     BadPortName, INSPECTOR, InspectorState, Mismatch, Model, Skipped, Stage, Step, Trace, counted, enter, inspector,
 };
+use crate::overlay::Overlays;
 use crate::source::Location;
 use crate::tls::{Layer, RuleRef, TlsAction};
 use abi::Verdict;
@@ -52,6 +53,9 @@ pub struct Explanation {
     pub tls: Option<TlsAnswer>,
     /// What HTTP rules say, if there is a request and the connection is opened.
     pub http: Option<HttpAnswer>,
+    /// Indicators and isolations that concern it; only of what is installed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overlays: Vec<String>,
 }
 
 /// A rule and where it stands.
@@ -155,7 +159,26 @@ pub fn explain_while(
         direction: judgement.direction.name(),
         tls: answer,
         http,
+        overlays: Vec::new(),
     })
+}
+
+/// The same as [`explain_while`], with what operators have laid over the policy.
+///
+/// # Errors
+/// As [`explain`].
+pub fn explain_installed(
+    inspectors: InspectorState,
+    policy: &Policy,
+    overlays: &Overlays,
+    port: &str,
+    packet: &str,
+    hello: Option<&Hello>,
+) -> Result<Explanation, ExplainError> {
+    let explanation = explain_while(inspectors, &overlays.over(policy), port, packet, hello)?;
+    let asked = packet::parse(packet)?;
+    let about = overlays.about(policy, explanation.municipality.as_deref(), [asked.source, asked.destination]);
+    Ok(Explanation { overlays: about, ..explanation })
 }
 
 /// What becomes of the request, if there is one and anybody sees it.
