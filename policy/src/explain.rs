@@ -163,7 +163,7 @@ pub fn explain_while(
     })
 }
 
-/// The same, with what operators have laid over the policy.
+/// The same as [`explain_while`], with what operators have laid over the policy.
 ///
 /// # Errors
 /// As [`explain`].

@@ -15,7 +15,7 @@ use crate::proxy::ProxyView;
 use crate::source::Location;
 
 /// The version of [`View`]: whoever receives another one refuses it.
-pub const VIEW_VERSION: u32 = 3;
+pub const VIEW_VERSION: u32 = 4;
 
 /// One municipality's TLS policy, the prefecture's part included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
