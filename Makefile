@@ -9,6 +9,8 @@ demo:
 	$(TASK) demo
 test:
 	$(TASK) test
+test-kernels:
+	$(TASK) test-kernels
 bench:
 	$(TASK) bench
 lint:
@@ -16,4 +18,4 @@ lint:
 fuzz-smoke:
 	$(TASK) fuzz-smoke
 
-.PHONY: setup demo test bench lint fuzz-smoke
+.PHONY: setup demo test test-kernels bench lint fuzz-smoke
