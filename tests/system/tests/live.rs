@@ -12,6 +12,8 @@ mod counters;
 mod datagrams;
 #[path = "live/detached.rs"]
 mod detached;
+#[path = "live/given_back.rs"]
+mod given_back;
 #[path = "live/icmp_errors.rs"]
 mod icmp_errors;
 #[path = "live/inspector.rs"]
