@@ -7,6 +7,8 @@ setup:
 	$(TASK) setup
 demo:
 	$(TASK) demo
+drills:
+	$(TASK) drills
 test:
 	$(TASK) test
 test-kernels:
@@ -18,4 +20,4 @@ lint:
 fuzz-smoke:
 	$(TASK) fuzz-smoke
 
-.PHONY: setup demo test test-kernels bench lint fuzz-smoke
+.PHONY: setup demo drills test test-kernels bench lint fuzz-smoke
