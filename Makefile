@@ -11,6 +11,8 @@ drills:
 	$(TASK) drills
 test:
 	$(TASK) test
+test-kernels:
+	$(TASK) test-kernels
 bench:
 	$(TASK) bench
 lint:
@@ -18,4 +20,4 @@ lint:
 fuzz-smoke:
 	$(TASK) fuzz-smoke
 
-.PHONY: setup demo drills test bench lint fuzz-smoke
+.PHONY: setup demo drills test test-kernels bench lint fuzz-smoke

@@ -195,8 +195,9 @@ fn indicators_leave_classes_alone_once_there_is_one() {
 fn explain_tells_who_blocked_and_who_isolated() {
     let mut overlays = isolated(&["sendai/taxation"]);
     overlays.block(nets(&["198.51.100.64/26"]), origin(None)).expect("there is room");
-    let explain =
-        |packet| crate::explain::explain_installed(Serving, &policy(), &overlays, "lan0.101", packet, None).expect(packet);
+    let explain = |packet| {
+        crate::explain::explain_installed(Serving, &policy(), &overlays, "lan0.101", packet, None).expect(packet)
+    };
     let blocked = explain("tcp 10.4.7.7:5000 > 198.51.100.66:443");
     assert_eq!((blocked.reason, blocked.set.as_deref()), ("blocked", Some(INDICATORS)), "named before `threats`");
     let text = blocked.to_string();

@@ -20,6 +20,8 @@ mod datagrams;
 mod detached;
 #[path = "live/freeze.rs"]
 mod freeze;
+#[path = "live/given_back.rs"]
+mod given_back;
 #[path = "live/icmp_errors.rs"]
 mod icmp_errors;
 #[path = "live/inspector.rs"]
