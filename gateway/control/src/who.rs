@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The answer to `who`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Who {
+pub struct Holder {
     /// As asked.
     pub address: IpAddr,
     /// As asked.

@@ -61,7 +61,7 @@ pub fn load(globals: &Globals, pins: Option<&Path>) -> Result<Ebpf, Error> {
 }
 
 /// Every map of the object.
-pub const MAPS: [&str; 36] = [
+pub const MAPS: [&str; 37] = [
     "ATTACHMENTS",
     "CLASSES",
     "CONTROL",
@@ -73,6 +73,7 @@ pub const MAPS: [&str; 36] = [
     "FRAGMENTS",
     "GUARD_DROPS",
     "INNER_VLANS",
+    "INSPECTORS",
     "JUDGEMENT",
     "MUNICIPALITIES",
     "NAT_ADDRESSES",

@@ -6,7 +6,7 @@ use abi::Direction;
 use ipnet::IpNet;
 
 use crate::checked::{
-    Action, Attachment, Http, Isolation, Municipality, Policy, PortBlocks, Rule, Rules, Service, Set, Tls,
+    Action, Attachment, Http, Isolation, Municipality, Policy, PortBlocks, Rule, Rules, Service, Set, Tls, WhenDown,
 };
 use crate::source::Location;
 use crate::tls::Limits;
@@ -75,6 +75,7 @@ pub(crate) fn rule(name: &str, action: Action) -> Rule {
         to: None,
         services: None,
         action,
+        when_down: WhenDown::Closed,
         location: at("rule", 7),
     }
 }

@@ -6,7 +6,7 @@ mod tls;
 
 use ipnet::IpNet;
 
-use crate::checked::{Action, PortBlocks, Service};
+use crate::checked::{Action, PortBlocks, Service, WhenDown};
 use crate::diagnostic::{Span, Spanned};
 pub(crate) use http::{RawHttp, RawHttpRule, RawTenants};
 pub(crate) use proxy::{Direct, RawProxy};
@@ -129,6 +129,7 @@ pub(crate) struct RawRule {
     /// `ports` and `protocols` united.
     pub services: Option<List<Spanned<Service>>>,
     pub action: Option<Spanned<Action>>,
+    pub when_down: WhenDown,
 }
 
 /// What may stand in `from` and `to`.

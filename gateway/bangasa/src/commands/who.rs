@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::bail;
-use control::{Client, Request, Response, Who};
+use control::{Client, Holder, Request, Response};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -70,7 +70,7 @@ pub fn run(arguments: &Arguments, daemon: &Client) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn describe(who: &Who) -> String {
+fn describe(who: &Holder) -> String {
     let place = who.location.as_deref().unwrap_or_default();
     match (who.what.as_str(), who.client) {
         ("port_block", Some(client)) => {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use control::{Response, Who};
+use control::{Holder, Response};
 use telemetry::time::rfc3339;
 
 use super::{note, now_ms, records_of};
@@ -23,12 +23,17 @@ pub fn who(daemon: &Daemon, address: IpAddr, port: Option<u16>, at_ms: Option<u6
     }
 }
 
-fn block(daemon: &Daemon, address: std::net::Ipv4Addr, port: u16, at_ms: Option<u64>) -> anyhow::Result<Option<Who>> {
+fn block(
+    daemon: &Daemon,
+    address: std::net::Ipv4Addr,
+    port: u16,
+    at_ms: Option<u64>,
+) -> anyhow::Result<Option<Holder>> {
     if at_ms.is_none_or(|at_ms| at_ms + 2_000 > now_ms()) {
         note(daemon)?;
     }
     let found = records_of(daemon).look_up(address, port, at_ms.unwrap_or_else(now_ms))?;
-    Ok(found.map(|held| Who {
+    Ok(found.map(|held| Holder {
         address: address.into(),
         port: Some(port),
         what: "port_block".into(),
@@ -44,7 +49,7 @@ fn block(daemon: &Daemon, address: std::net::Ipv4Addr, port: u16, at_ms: Option<
 }
 
 /// By the policy in force: who publishes an address, or sends from it untranslated.
-fn owner(daemon: &Daemon, address: IpAddr, port: Option<u16>) -> Option<Who> {
+fn owner(daemon: &Daemon, address: IpAddr, port: Option<u16>) -> Option<Holder> {
     let current = daemon.current()?;
     let towns = &current.policy().municipalities;
     let published = towns.iter().find(|town| town.published.iter().any(|prefix| prefix.contains(&address)));
@@ -61,7 +66,7 @@ fn owner(daemon: &Daemon, address: IpAddr, port: Option<u16>) -> Option<Who> {
     };
     let rule = town.ingress.rules.iter().find(publishes).filter(|_| what == "published");
     let location = rule.map_or(&town.location, |rule| &rule.location);
-    Some(Who {
+    Some(Holder {
         address,
         port,
         what: what.into(),

@@ -34,7 +34,7 @@ pub(crate) fn policy() -> Source {
 }
 
 /// A lab whose inspectors serve.
-fn lab() -> Lab {
+pub(crate) fn lab() -> Lab {
     let mut lab = Lab::build(&crate::example()).unwrap();
     lab.internet_mut().serve().unwrap();
     lab.internet_mut().serve_tls().unwrap();
@@ -50,7 +50,7 @@ pub(crate) fn root(lab: &Lab) -> PathBuf {
 }
 
 /// curl at a town's site, trusting its prefecture and nobody else; `name` is at `server`.
-fn curl(lab: &Lab, town: &str, name: &str, server: IpAddr, arguments: &str) -> Output {
+pub(crate) fn curl(lab: &Lab, town: &str, name: &str, server: IpAddr, arguments: &str) -> Output {
     let address = if server.is_ipv4() { server.to_string() } else { format!("[{server}]") };
     let root = root(lab);
     let line = format!(
@@ -221,7 +221,7 @@ fn inspectors_have_no_privilege_and_outlive_the_daemon() {
 }
 
 /// Process numbers of the lab's inspectors.
-fn inspectors(lab: &Lab) -> BTreeSet<i32> {
+pub(crate) fn inspectors(lab: &Lab) -> BTreeSet<i32> {
     let socket = daemon::Files::of(lab.id()).inspect_socket.display().to_string();
     let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     let is_ours = |pid: &i32| {

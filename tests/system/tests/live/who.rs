@@ -4,13 +4,13 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use control::Who;
+use control::Holder;
 use lab::internet::WEB_V4;
 use lab::{Lab, process};
 
 use crate::peers::{Service, converse, noise, settle};
 
-fn who(lab: &Lab, public: &str, more: &[&str]) -> Who {
+fn who(lab: &Lab, public: &str, more: &[&str]) -> Holder {
     let arguments = ["who", public, "--json"].into_iter().chain(more.iter().copied());
     let output = process::run(&mut lab.daemon().unwrap().bangasa(arguments).unwrap()).unwrap();
     serde_json::from_slice(&output.stdout).unwrap()
@@ -45,7 +45,7 @@ fn every_public_port_has_one_client_also_when_the_daemon_was_killed() {
         })
         .collect();
     assert!(publics.len() >= 10, "{publics:?}");
-    let check = |lab: &Lab, more: &[&str]| -> Vec<Who> {
+    let check = |lab: &Lab, more: &[&str]| -> Vec<Holder> {
         let answers = publics.iter().map(|(public, municipality, client)| {
             let who = who(lab, public, more);
             assert_eq!((&who.municipality, who.client.map(|it| it.to_string()).as_ref()), (municipality, Some(client)));
