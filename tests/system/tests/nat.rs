@@ -50,6 +50,9 @@ struct Gateway {
     now_s: u64,
 }
 
+/// Municipality, client and port.
+type Inside = (u16, Ipv4Addr, u16);
+
 /// What became of a packet that begins a flow: verdict reason, and public side.
 type Outcome = (Reason, Option<(Ipv4Addr, u16)>);
 
@@ -121,7 +124,7 @@ fn a_hundred_thousand_translations_are_the_models_and_name_one_client_each() {
     let mut rng = StdRng::seed_from_u64(seed);
     let mut gateway = Gateway::new();
     // By public address, protocol's space and port: whose it was last, until when he may have it.
-    let mut holders: HashMap<(Ipv4Addr, bool, u16), ((u16, Ipv4Addr, u16), u64)> = HashMap::new();
+    let mut holders: HashMap<(Ipv4Addr, bool, u16), (Inside, u64)> = HashMap::new();
     let (mut translated, mut exhausted, mut reused) = (0, 0, 0);
     while translated < TRANSLATIONS {
         if rng.random_bool(0.002) {

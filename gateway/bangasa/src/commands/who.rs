@@ -64,7 +64,7 @@ pub fn run(arguments: &Arguments, daemon: &Client) -> anyhow::Result<Exit> {
     if arguments.json {
         output.json(&who)?;
     } else {
-        output.line(&describe(&who))?;
+        output.line(describe(&who))?;
     }
     output.flush()?;
     Ok(Exit::Done)

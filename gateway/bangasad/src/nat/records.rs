@@ -179,7 +179,7 @@ impl Records {
         for entry in fs::read_dir(&self.directory).with_context(cannot)? {
             let name = entry.with_context(cannot)?.file_name();
             let date = name.to_str().and_then(|name| name.strip_suffix(SUFFIX));
-            days.extend(date.and_then(|date| telemetry::time::days_since_1970(date)));
+            days.extend(date.and_then(telemetry::time::days_since_1970));
         }
         days.sort_unstable();
         Ok(days)
