@@ -34,6 +34,8 @@ mod proxy;
 mod published;
 #[path = "live/qinq.rs"]
 mod qinq;
+#[path = "live/quic.rs"]
+mod quic;
 #[path = "live/refusals.rs"]
 mod refusals;
 #[path = "live/routes.rs"]

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -18,7 +17,7 @@ use tokio::net::unix::OwnedReadHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 
-use super::{Inspector, setting, told};
+use super::{Inspector, Places, setting, told};
 use crate::daemon::Daemon;
 use crate::log;
 
@@ -83,7 +82,7 @@ async fn talk(daemon: &Arc<Daemon>, mut stream: UnixStream, conversation: u64) -
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     let first = tokio::time::timeout(PATIENCE, next(&mut reader)).await.context("it does not begin")??;
-    let Some(Report::Begin { version, program, started_ns, proxy }) = first else {
+    let Some(Report::Begin { version, program, started_ns, proxy, udp }) = first else {
         bail!("the inspector of `{id}` did not begin as inspectors do");
     };
     if version != WIRE_VERSION {
@@ -92,7 +91,7 @@ async fn talk(daemon: &Arc<Daemon>, mut stream: UnixStream, conversation: u64) -
         );
     }
     let (orders, mut waiting) = mpsc::channel::<Arc<Vec<u8>>>(ORDERS);
-    begin(daemon, &id, conversation, orders, (started_ns, proxy));
+    begin(daemon, &id, conversation, orders, (started_ns, Places { proxy, udp }));
     let writes = async {
         while let Some(order) = waiting.recv().await {
             tokio::time::timeout(PATIENCE, writer.write_all(&order)).await??;
@@ -121,14 +120,8 @@ async fn talk(daemon: &Arc<Daemon>, mut stream: UnixStream, conversation: u64) -
     ended.with_context(|| format!("the conversation with the inspector of `{id}` broke off"))
 }
 
-fn begin(
-    daemon: &Daemon,
-    id: &str,
-    conversation: u64,
-    orders: mpsc::Sender<Arc<Vec<u8>>>,
-    process: (u64, Vec<SocketAddr>),
-) {
-    let (started_ns, proxy) = process;
+fn begin(daemon: &Daemon, id: &str, conversation: u64, orders: mpsc::Sender<Arc<Vec<u8>>>, process: (u64, Places)) {
+    let (started_ns, places) = process;
     {
         let mut by_id = daemon.inspectors.lock();
         let inspector = by_id.entry(id.to_owned()).or_default();
@@ -136,7 +129,7 @@ fn begin(
         inspector.conversation = conversation;
         inspector.sent = None;
         inspector.accepted = None;
-        inspector.proxy = proxy;
+        inspector.places = places;
         if inspector.process_ns != started_ns {
             let ended = std::mem::take(&mut inspector.totals);
             told::add(&mut inspector.before, ended);
