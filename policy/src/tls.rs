@@ -44,17 +44,27 @@ words! {
 }
 
 words! {
+    /// What carries a connection.
+    Transport {
+        /// TCP.
+        Tcp = "tcp",
+        /// UDP, datagram by datagram.
+        Udp = "udp",
+    }
+}
+
+words! {
     /// What the client's first bytes are.
     Opening {
         /// A TLS ClientHello.
         Tls = "tls",
-        /// A QUIC Initial; the only opening over UDP.
+        /// A QUIC Initial, over UDP.
         Quic = "quic",
         /// A request in the clear.
         Http = "http",
         /// The client waits for the server to begin, as in SSH or SMTP.
         ServerFirst = "server-first",
-        /// Anything else.
+        /// Anything else; over UDP all that is not QUIC.
         Other = "other",
         /// Neither end says anything.
         Silence = "silence",
@@ -114,17 +124,28 @@ words! {
     }
 }
 
+impl Transport {
+    /// Its number in IP.
+    pub const fn protocol(self) -> u8 {
+        match self {
+            Self::Tcp => 6,
+            Self::Udp => 17,
+        }
+    }
+}
+
 impl Opening {
     /// Whether there is a ClientHello, with what rules may ask about it.
     pub const fn has_hello(self) -> bool {
         matches!(self, Self::Tls | Self::Quic)
     }
 
-    /// The IP protocol under it.
-    pub const fn protocol(self) -> u8 {
+    /// What may carry it.
+    pub const fn transports(self) -> &'static [Transport] {
         match self {
-            Self::Quic => 17,
-            _ => 6,
+            Self::Quic => &[Transport::Udp],
+            Self::Other => &[Transport::Tcp, Transport::Udp],
+            _ => &[Transport::Tcp],
         }
     }
 }

@@ -82,10 +82,13 @@ pub struct TlsLine {
     /// How it came: `transparent`, or `explicit` by the proxy.
     #[serde(default)]
     pub arrival: String,
+    /// What carried it: `tcp` or `udp`.
+    #[serde(default)]
+    pub transport: String,
     /// Host and port that the proxy was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
-    /// What the client's first bytes were: `tls`, `http`, `server-first`, `other` or `silence`.
+    /// What the client's first bytes were: `tls`, `quic`, `http`, `server-first`, `other` or `silence`.
     pub opening: Option<String>,
     /// The name that the client sent.
     pub sni: Option<String>,

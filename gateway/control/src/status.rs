@@ -125,6 +125,8 @@ pub struct InspectorStatus {
     pub open: u64,
     /// Connections that were not told as events because too many waited.
     pub events_lost: u64,
+    /// Datagrams of QUIC that the inspector lost because too many came at once.
+    pub datagrams_lost: u64,
     /// Connections that have ended.
     pub coverage: Vec<CoverageStatus>,
 }
@@ -132,6 +134,8 @@ pub struct InspectorStatus {
 /// Connections that ended in one way.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CoverageStatus {
+    /// What carried them: `tcp`, or `udp` (QUIC), of which nothing but names is ever seen.
+    pub transport: String,
     /// `splice`, `inspect` or `block`.
     pub action: String,
     /// Why.

@@ -36,6 +36,8 @@ pub struct Begun {
     pub started_ns: u64,
     /// Where it is the municipality's proxy.
     pub proxy: Vec<SocketAddr>,
+    /// UDP ports whose datagrams it can be handed.
+    pub udp: Vec<u16>,
 }
 
 /// Talks until the daemon ends the process.
@@ -67,8 +69,8 @@ async fn converse(
     let (reader, writer) = stream.into_split();
     let mut writer = BufWriter::new(writer);
     let program = env!("CARGO_PKG_VERSION").to_owned();
-    let Begun { started_ns, proxy } = begun.clone();
-    report(&mut writer, &Report::Begin { version: WIRE_VERSION, program, started_ns, proxy }).await?;
+    let Begun { started_ns, proxy, udp } = begun.clone();
+    report(&mut writer, &Report::Begin { version: WIRE_VERSION, program, started_ns, proxy, udp }).await?;
     writer.flush().await?;
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();

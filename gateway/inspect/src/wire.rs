@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use policy::tls::{Layer, Opening, RuleRef, TlsAction, View};
+use policy::tls::{Layer, Opening, RuleRef, TlsAction, Transport, View};
 use serde::{Deserialize, Serialize};
 
 /// Counts up whenever a line changes its meaning. Whoever meets another version ends the conversation.
@@ -78,6 +78,8 @@ pub enum Report {
         /// Where it is the municipality's proxy.
         #[serde(default)]
         proxy: Vec<SocketAddr>,
+        /// UDP ports whose datagrams it can be handed.
+        udp: Vec<u16>,
     },
     /// A setting is in force.
     Accepted {
@@ -116,6 +118,8 @@ pub struct Session {
     pub destination: SocketAddr,
     /// How it came.
     pub arrival: Arrival,
+    /// What carried it.
+    pub transport: Transport,
     /// Host and port that the proxy was asked for.
     pub host: Option<String>,
     /// What the client's first bytes were; none: that was not found out.
@@ -189,6 +193,8 @@ pub enum Reason {
     Limited,
     /// It should be opened, but is neither TLS nor HTTP.
     NotInspectable,
+    /// It should be opened, and comes over QUIC, where nothing is opened: refused, so that the client comes by TCP.
+    ByTcp,
     /// It should be opened, but there is no certificate authority to mint with.
     NoAuthority,
     /// The name that the client sent does not belong to the address it called.
@@ -227,10 +233,11 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Rule,
         Self::Limited,
         Self::NotInspectable,
+        Self::ByTcp,
         Self::NoAuthority,
         Self::FalseSni,
         Self::Unresolved,
@@ -256,6 +263,7 @@ impl Reason {
             Self::Rule => "rule",
             Self::Limited => "limited",
             Self::NotInspectable => "not_inspectable",
+            Self::ByTcp => "by_tcp",
             Self::NoAuthority => "no_authority",
             Self::FalseSni => "false_sni",
             Self::Unresolved => "unresolved",
@@ -282,6 +290,7 @@ impl Reason {
             Self::Rule => "a TLS rule or the default decided",
             Self::Limited => "the municipality's budget of sessions, handshakes or memory was used up",
             Self::NotInspectable => "it should be opened, but is neither TLS nor HTTP",
+            Self::ByTcp => "it should be opened and came over QUIC: refused, so that the client comes by TCP",
             Self::NoAuthority => "it should be opened, but there is no certificate authority",
             Self::FalseSni => "the client's name for the server does not belong to the address it called",
             Self::Unresolved => "the client's name for the server could not be looked up",
@@ -306,17 +315,21 @@ impl Reason {
 /// Counters since the process started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Connections that ended, by what was done, why, and by which rule.
+    /// Connections that ended, by what carried them, what was done, why, and by which rule.
     pub ended: Vec<Ended>,
     /// Connections that are open.
     pub open: u64,
     /// Sessions that could not be told because too many waited.
     pub sessions_lost: u64,
+    /// Datagrams of QUIC that were lost here because too many came at once.
+    pub datagrams_lost: u64,
 }
 
 /// Connections that ended in one way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
+    /// What carried them.
+    pub transport: Transport,
     /// What was done.
     pub action: TlsAction,
     /// Why.

@@ -143,9 +143,11 @@ impl<'r> ResolvedTlsRule<'r> {
                 "none of these has a ClientHello",
                 "add `tls` to `speaks`, or leave `sni`, `ja4`, `alpn` and `ech` out",
             ),
-            (_, Some(services)) => {
-                (services.span, "of another protocol", "QUIC comes over UDP, everything else over TCP")
-            }
+            (_, Some(services)) => (
+                services.span,
+                "of another protocol",
+                "QUIC comes over UDP, `other` over TCP and UDP, everything else over TCP",
+            ),
             _ => (raw.at(), "it contradicts itself", "remove the rule"),
         };
         Some(Nobody { span, why, help: help.to_owned() })

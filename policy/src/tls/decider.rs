@@ -67,7 +67,7 @@ impl Decider {
         let is_named = rule.sni.as_ref().is_none_or(|sni| name.is_in(sni));
         let is_served = any(&rule.services, |service| {
             let within = |(first, last)| (first..=last).contains(&asked.destination.port());
-            service.protocol == asked.opening.protocol() && service.ports.is_none_or(within)
+            service.protocol == asked.transport.protocol() && service.ports.is_none_or(within)
         });
         let has = |list: &u32, address| self.addresses[*list as usize].contains(address);
         if !is_spoken || rule.asks_about_hello() && !asked.opening.has_hello() {

@@ -138,7 +138,7 @@ fn matches(rule: &TlsRule, asked: &Asked<'_>) -> bool {
     let inside = |side: &Option<Addresses>, address| {
         side.as_ref().is_none_or(|side| side.prefixes().any(|prefix| prefix.contains(&plain(address))))
     };
-    let protocol = if asked.opening == Opening::Quic { 17 } else { 6 };
+    let protocol = if asked.transport == Transport::Udp { 17 } else { 6 };
     inside(&rule.from, asked.client)
         && inside(&rule.to, asked.destination.ip())
         && rule.services.as_ref().is_none_or(|services| {
@@ -185,13 +185,15 @@ fn rulings_are_those_of_reading_rule_after_rule() {
             };
             let alpn: Vec<&[u8]> = ALPN.iter().filter(|_| rng.random()).map(|word| word.as_bytes()).collect();
             let (_, opening) = *Opening::WORDS.choose(&mut rng).expect("some");
+            let opening = if rng.random() { Opening::Tls } else { opening };
             let asked = Asked {
                 client: one(&mut rng, &CLIENTS).parse().expect("an address"),
                 destination: SocketAddr::new(
                     one(&mut rng, &SERVERS).parse().expect("an address"),
                     *[443, 8_042, 22].choose(&mut rng).expect("some"),
                 ),
-                opening: if rng.random() { Opening::Tls } else { opening },
+                transport: *opening.transports().choose(&mut rng).expect("some"),
+                opening,
                 sni,
                 ja4: rng.random::<bool>().then(|| one(&mut rng, &JA4)),
                 alpn: &alpn,

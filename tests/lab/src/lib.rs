@@ -9,6 +9,7 @@ pub mod count;
 pub mod daemon;
 pub mod events;
 pub mod frame;
+pub mod http3;
 pub mod internet;
 pub mod link;
 pub mod load;

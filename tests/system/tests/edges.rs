@@ -38,6 +38,7 @@ const KEPT_BY: [(&str, &str); 27] = [
     ("seccompiler", "inspect"),
     ("rustls-webpki", "inspect"),
     ("quick_cache", "inspect"),
+    ("quinn-udp", "inspect"),
     ("rustls-pki-types", "inspect"),
     ("rustls-pki-types", "certify"),
     ("rcgen", "certify"),

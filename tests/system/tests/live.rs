@@ -46,6 +46,8 @@ mod proxy;
 mod published;
 #[path = "live/qinq.rs"]
 mod qinq;
+#[path = "live/quic.rs"]
+mod quic;
 #[path = "live/refusals.rs"]
 mod refusals;
 #[path = "live/revoked.rs"]

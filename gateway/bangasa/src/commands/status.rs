@@ -180,7 +180,7 @@ fn describe_inspector(text: &mut String, inspector: &InspectorStatus, colour: Co
         let _ = writeln!(
             text,
             "  {:<8} {} {:<18} {:>12} connections {:>11} bytes{by}",
-            "tls",
+            format!("tls/{}", row.transport),
             colour.verdict(&row.action, 7),
             row.reason,
             row.connections,
