@@ -42,6 +42,7 @@ enum Command {
     Apply(commands::apply::Arguments),
     Status(commands::status::Arguments),
     Events(commands::events::Arguments),
+    Bypass(commands::bypass::Arguments),
     Ca(commands::ca::Arguments),
 }
 
@@ -69,6 +70,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Apply(arguments) => commands::apply::run(arguments, &daemon),
         Command::Status(arguments) => commands::status::run(arguments, &daemon),
         Command::Events(arguments) => commands::events::run(arguments, &daemon),
+        Command::Bypass(arguments) => commands::bypass::run(arguments, &daemon),
         Command::Ca(arguments) => commands::ca::run(arguments),
     }
 }

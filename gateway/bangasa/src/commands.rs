@@ -1,6 +1,7 @@
 //! One file a command: its arguments, its help, what it prints.
 
 pub mod apply;
+pub mod bypass;
 pub mod ca;
 pub mod check;
 pub mod events;

@@ -8,6 +8,7 @@ use dataplane::install::Shape;
 use policy::{Basis, Digest, Glossary, Ground, Policy};
 use telemetry::{Journal, Words};
 
+use crate::bypass::Bypass;
 use crate::inspectors::Inspectors;
 use crate::log;
 use crate::state::{Record, State};
@@ -31,6 +32,8 @@ pub struct Daemon {
     pub trouble: Mutex<Option<String>>,
     /// Processes that look into connections.
     pub inspectors: Inspectors,
+    /// What inspectors pass on unopened, and why.
+    pub bypass: Bypass,
     /// Where events go.
     pub journal: Journal,
     /// Prefix of namespaces.

@@ -12,11 +12,12 @@ use control::status::{CounterStatus, EventStatus, MunicipalityStatus, PortStatus
 use dataplane::gateway::InspectorWay;
 use dataplane::links::{Link, mac_text};
 use dataplane::readings::Readings;
+use telemetry::metrics::Bypassed;
 use telemetry::{Snapshot, Words};
 
 use crate::daemon::{Current, Daemon};
-use crate::inspectors;
 use crate::watch::Integrity;
+use crate::{bypass, inspectors};
 
 /// What the kernel says, read in one go.
 struct Kernel {
@@ -78,7 +79,8 @@ pub fn status(daemon: &Daemon) -> anyhow::Result<Status> {
     let (words, current) = (&*kernel.words, kernel.current.as_deref());
     let integrity = daemon.integrity.lock().unwrap_or_else(PoisonError::into_inner);
     let digest_matches = digest_matches(&kernel, &integrity);
-    let mut warnings: Vec<String> = daemon.trouble().into_iter().chain(kernel.warnings.iter().cloned()).collect();
+    let mut warnings: Vec<String> =
+        daemon.trouble().into_iter().chain(kernel.warnings.iter().cloned()).chain(bypass::trouble(daemon)).collect();
     if current.is_some() && !digest_matches {
         warnings.push("the installed tables are not the intended ones; apply the policy again".into());
     }
@@ -151,6 +153,7 @@ fn municipalities(
                 rates: rates_of(*number),
                 counters: counters(readings, *number),
                 inspector: inspectors::status(&daemon.inspectors, id),
+                bypass: policy.and_then(|policy| bypass::status(daemon, policy, id)),
             }
         })
         .collect();
@@ -198,6 +201,16 @@ fn events(daemon: &Daemon, readings: &Readings) -> EventStatus {
     }
 }
 
+/// Of every municipality that has any, how many names stand how.
+fn bypassed(daemon: &Daemon, current: Option<&Current>) -> BTreeMap<String, Bypassed> {
+    let Some(policy) = current.map(Current::policy) else { return BTreeMap::new() };
+    let of = |id: &String| {
+        let status = bypass::status(daemon, policy, id)?;
+        Some((id.clone(), Bypassed { names: status.names, displaced: status.displaced }))
+    };
+    policy.municipalities.iter().filter_map(|municipality| of(&municipality.id)).collect()
+}
+
 /// What Prometheus reads.
 pub fn metrics(daemon: &Daemon) -> anyhow::Result<String> {
     let kernel = read(daemon)?;
@@ -241,6 +254,7 @@ pub fn metrics(daemon: &Daemon) -> anyhow::Result<String> {
         events_lost_output: events.lost_output,
         events_lost_followers: events.lost_followers,
         coverage: inspectors::coverage(&daemon.inspectors),
+        bypass: bypassed(daemon, current),
         started_at: daemon.started_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64(),
     })
 }

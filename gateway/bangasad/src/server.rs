@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use control::{LONGEST_LINE, Request, Response};
+use nix::unistd::{Uid, User};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
@@ -15,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::daemon::Daemon;
 use crate::options::Options;
-use crate::{apply, events, inspectors, log, overview, watch};
+use crate::{apply, bypass, events, inspectors, log, overview, watch};
 
 /// Connections at one time; more wait.
 const CONNECTIONS: usize = 256;
@@ -58,6 +59,7 @@ pub async fn run(daemon: Daemon, options: &Options) -> anyhow::Result<()> {
             _ = interrupt.recv() => break,
         }
     }
+    bypass::settle(&daemon);
     // A client that connects now should learn at once that nobody is here.
     let _ = std::fs::remove_file(&options.socket);
     log("stopped; packets are judged as before");
@@ -121,6 +123,7 @@ async fn accept(daemon: &Arc<Daemon>, listener: UnixListener) {
 }
 
 async fn converse(daemon: Arc<Daemon>, room: &Room, stream: UnixStream) -> anyhow::Result<()> {
+    let peer = stream.peer_cred().map(|peer| peer.uid())?;
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader.take(SHORT_LINE));
     let mut line = Vec::new();
@@ -151,14 +154,14 @@ async fn converse(daemon: Arc<Daemon>, room: &Room, stream: UnixStream) -> anyho
     if carries_policy && policy_permit.is_none() {
         policy_permit = Some(room.policies.acquire().await?);
     }
-    let response = tokio::task::spawn_blocking(move || respond(&daemon, request)).await;
+    let response = tokio::task::spawn_blocking(move || respond(&daemon, request, peer)).await;
     let response = response
         .unwrap_or_else(|_| Response::Failed { message: "the daemon failed inside; its log says where".into() });
     drop(policy_permit);
     answer(&mut writer, &response).await
 }
 
-fn respond(daemon: &Daemon, request: Request) -> Response {
+fn respond(daemon: &Daemon, request: Request, peer: u32) -> Response {
     match request {
         Request::Check { files } => apply::check(daemon, files),
         Request::Plan { files } => apply::plan(daemon, files),
@@ -168,8 +171,24 @@ fn respond(daemon: &Daemon, request: Request) -> Response {
             Err(error) => Response::Failed { message: format!("{error:#}") },
         },
         Request::Policy { generation } => policy(daemon, generation),
+        Request::Bypass { municipality } => bypass::list(daemon, municipality.as_deref()),
+        Request::BypassApprove { decide, for_seconds } => {
+            let who = who(peer, &decide.who);
+            bypass::approve(daemon, &decide, for_seconds, who)
+        }
+        Request::BypassForget { decide } => {
+            let who = who(peer, &decide.who);
+            bypass::forget(daemon, &decide, who)
+        }
         Request::Events { .. } => Response::Failed { message: "events are not answered here".into() },
     }
+}
+
+/// Whom the kernel says to be at the other end, and on whose behalf that one says to act, as behind sudo.
+fn who(peer: u32, claimed: &str) -> String {
+    let user = User::from_uid(Uid::from_raw(peer)).ok().flatten().map(|user| user.name);
+    let user = user.unwrap_or_else(|| format!("uid {peer}"));
+    if claimed.is_empty() || claimed == user { user } else { format!("{user} for {}", claimed.escape_debug()) }
 }
 
 fn policy(daemon: &Daemon, generation: Option<u64>) -> Response {

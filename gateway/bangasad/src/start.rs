@@ -12,6 +12,7 @@ use policy::Source;
 use telemetry::{Journal, Output};
 
 use crate::apply::{self, Prepared, Unfit};
+use crate::bypass::Bypass;
 use crate::daemon::{Current, Daemon};
 use crate::inspectors::{self, Inspectors};
 use crate::log;
@@ -42,6 +43,7 @@ pub fn start(options: &Options) -> anyhow::Result<Daemon> {
         rates: Mutex::new(Rates::default()),
         trouble: Mutex::default(),
         inspectors: Inspectors::new(options.inspectors()?),
+        bypass: Bypass::open(&options.state),
         journal,
         netns_prefix: options.netns_prefix.clone(),
         started: Instant::now(),

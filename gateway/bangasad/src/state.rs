@@ -10,7 +10,7 @@
 //! Everything is written beside its place and renamed into it. A generation is written before the kernel switches to
 //! it: which one judges is the kernel's word, never this directory's.
 
-mod files;
+pub mod files;
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};

@@ -4,6 +4,7 @@
 //! Owns the words of that conversation, the blocking client, the line that `replay` and `events` print, and the
 //! reading of a policy directory. Not here: what the daemon does with a request, how the command line shows an answer.
 
+pub mod bypass;
 pub mod client;
 pub mod directory;
 mod files;

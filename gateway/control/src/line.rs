@@ -67,6 +67,22 @@ pub struct Line {
     /// What the inspector saw of a connection that has ended; the line is about that connection, not about a packet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Box<TlsLine>>,
+    /// What somebody changed; the line is about that, not about a packet. Its `verdict` is `change`, its `reason` says what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Box<ChangeLine>>,
+}
+
+/// A change of what becomes of connections to a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeLine {
+    /// Who; `bangasad` where the policy leaves it to the machine.
+    pub who: String,
+    /// Why.
+    pub because: Option<String>,
+    /// The name.
+    pub name: String,
+    /// Until when it holds, RFC 3339.
+    pub until: Option<String>,
 }
 
 /// A connection as the inspector saw it. The line's `verdict` is what was done (`splice`, `inspect` or `block`), its
@@ -91,6 +107,10 @@ pub struct TlsLine {
     pub ech: bool,
     /// What the server's certificate was found to be: `good`, or its defect; none: it was not looked at.
     pub upstream: Option<String>,
+    /// How the client showed that it did not take the certificate minted for a good server: `alert`, or `closed` or `unused`,
+    /// which may have other causes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
     /// Requests that passed, where they could be seen.
     pub requests: u64,
     /// Bytes of content from the client.

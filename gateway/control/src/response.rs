@@ -3,6 +3,7 @@
 use policy::Source;
 use serde::{Deserialize, Serialize};
 
+use crate::bypass::BypassRow;
 use crate::status::Status;
 
 /// One answer; one line.
@@ -42,6 +43,13 @@ pub enum Response {
         #[serde(with = "crate::files")]
         files: Source,
     },
+    /// To `bypass`.
+    Bypass {
+        /// By municipality and name.
+        names: Vec<BypassRow>,
+    },
+    /// To `bypass_approve` and `bypass_forget`.
+    BypassChanged(Box<BypassRow>),
     /// It could not be done; nothing was changed unless the message says so.
     Failed {
         /// What went wrong and what to do, in one sentence.

@@ -18,6 +18,7 @@
 mod account;
 mod ahead;
 mod budget;
+mod bypass;
 mod explicit;
 pub mod http;
 mod link;

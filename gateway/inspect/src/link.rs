@@ -15,6 +15,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
+use crate::bypass::Bypassed;
 use crate::run::Shared;
 use crate::setting::Active;
 use crate::wire::{LONGEST_ORDER, Order, Report, Session, Totals, WIRE_VERSION};
@@ -80,11 +81,12 @@ async fn converse(
         tokio::select! {
             read = next_line(&mut reader, &mut line) => {
                 read?;
-                let answer = obey(&line, shared)?;
+                let done = obey(&line, shared)?;
                 line.clear();
-                match answer {
-                    Some(answer) => report(&mut writer, &answer).await?,
-                    None => return Ok(()),
+                match done {
+                    Done::Answer(answer) => report(&mut writer, &answer).await?,
+                    Done::Silently => {}
+                    Done::End => return Ok(()),
                 }
             }
             () = &mut rest, if !rest.is_elapsed() => {}
@@ -119,16 +121,28 @@ async fn next_line(reader: &mut BufReader<OwnedReadHalf>, line: &mut Vec<u8>) ->
     }
 }
 
-/// Carries an order out; none: the process should end.
-fn obey(line: &[u8], shared: &Arc<Shared>) -> anyhow::Result<Option<Report>> {
+/// What came of an order.
+enum Done {
+    Answer(Report),
+    Silently,
+    /// The process should end.
+    End,
+}
+
+/// Carries an order out.
+fn obey(line: &[u8], shared: &Arc<Shared>) -> anyhow::Result<Done> {
     let order = serde_json::from_slice(line).context("the daemon cannot be understood; install both of one version")?;
     let setting = match order {
-        Order::End => return Ok(None),
+        Order::End => return Ok(Done::End),
+        Order::Bypass { names } => {
+            let _ = shared.bypassed.send_replace(Arc::new(Bypassed::new(names)));
+            return Ok(Done::Silently);
+        }
         Order::Setting(setting) => setting,
     };
     let generation = setting.generation;
     let before = shared.setting.borrow().clone();
-    Ok(Some(match Active::new(*setting, before.as_deref()) {
+    Ok(Done::Answer(match Active::new(*setting, before.as_deref()) {
         Ok(active) => {
             let warning = active.warning.clone();
             let _ = shared.setting.send_replace(Some(Arc::new(active)));

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::bypass::{Bypassed, may_pass};
 use crate::http::{Protocol, relay};
 use crate::names::Belongs;
 use crate::open::{self, Next, Opening};
@@ -50,6 +51,7 @@ pub async fn serve(shared: Arc<Shared>, client: TcpStream, arrival: Arrival) {
         reason: Reason::NotReady,
         rule: None,
         upstream: None,
+        refused: None,
         requests: 0,
         bytes: [0; 2],
     });
@@ -66,8 +68,9 @@ pub async fn serve(shared: Arc<Shared>, client: TcpStream, arrival: Arrival) {
         Some(active) => {
             session.generation = active.generation;
             session.reason = Reason::Rule;
+            let (next, bypassed) = (settings.clone(), shared.bypassed.subscribe());
             let mut connection =
-                Serving { active, session: &mut session, bytes: &bytes, settings: settings.clone(), asked: None };
+                Serving { active, session: &mut session, bytes: &bytes, settings: next, bypassed, asked: None };
             let ended = match arrival {
                 Arrival::Transparent => connection.go(client, Vec::new(), None).await,
                 Arrival::Explicit => connection.ask(client, settings).await,
@@ -91,6 +94,8 @@ pub(crate) struct Serving<'s> {
     pub(crate) bytes: &'s [Cell<u64>; 2],
     /// Policies to come.
     settings: watch::Receiver<Option<Arc<Active>>>,
+    /// Names that are passed on unopened.
+    bypassed: watch::Receiver<Arc<Bypassed>>,
     /// The name that the proxy was asked for.
     pub(crate) asked: Option<String>,
 }
@@ -107,6 +112,8 @@ pub(crate) enum Told {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Said {
     pub(crate) action: TlsAction,
+    /// Whether it is passed on unopened all the same.
+    goes_by: bool,
     trust_sni: bool,
     client_certificates: ClientCertificates,
 }
@@ -143,11 +150,15 @@ impl Serving<'_> {
         if said.action != TlsAction::Block && !said.trust_sni && self.contradicts(spoken.hello().map(Arc::as_ref)) {
             return self.refuse(&client, &spoken.kind, Reason::FalseSni).map(told);
         }
-        let overruled = self.overruled(speaks, spoken.hello().cloned(), said.action);
+        let overruled = self.overruled(speaks, spoken.hello().cloned(), said);
         let carried_out = async {
             match said.action {
                 TlsAction::Splice => self.splice(client, spoken, server, said.trust_sni).await,
                 TlsAction::Block => self.refuse(&client, &spoken.kind, Reason::Rule),
+                TlsAction::Inspect if said.goes_by => match self.splice(client, spoken, server, false).await {
+                    Ok(()) => Err(Reason::Bypass),
+                    Err(reason) => Err(reason),
+                },
                 TlsAction::Inspect => self.inspect(client, spoken, server, said).await,
             }
         };
@@ -157,24 +168,27 @@ impl Serving<'_> {
         }
     }
 
-    /// Waits for a policy that decides otherwise about this very connection.
-    fn overruled(
-        &self,
-        speaks: Speaks,
-        hello: Option<Arc<TlsHello>>,
-        action: TlsAction,
-    ) -> impl Future<Output = ()> + use<> {
-        let (mut settings, client, destination) =
-            (self.settings.clone(), self.session.client.ip(), self.session.destination);
+    /// Waits for a policy that decides otherwise about this very connection, or for its name not to be let by any more.
+    fn overruled(&self, speaks: Speaks, hello: Option<Arc<TlsHello>>, said: Said) -> impl Future<Output = ()> + use<> {
+        let (mut settings, mut bypassed) = (self.settings.clone(), self.bypassed.clone());
+        let (client, destination) = (self.session.client.ip(), self.session.destination);
         async move {
-            while settings.changed().await.is_ok() {
-                let setting = settings.borrow_and_update().clone();
-                let ruling = |active: &Active| ruling(active, client, destination, speaks, hello.as_deref()).action;
-                if setting.is_some_and(|active| ruling(&active) != action) {
+            loop {
+                let changed = tokio::select! {
+                    changed = settings.changed() => changed,
+                    changed = bypassed.changed(), if said.goes_by => changed,
+                };
+                if changed.is_err() {
+                    return std::future::pending().await;
+                }
+                let Some(active) = settings.borrow_and_update().clone() else { continue };
+                let names = bypassed.borrow_and_update().clone();
+                let ruling = ruling(&active, client, destination, speaks, hello.as_deref());
+                let stays = !said.goes_by || names.lets_by(&active, &ruling, client, hello.as_deref());
+                if ruling.action != said.action || !stays {
                     return;
                 }
             }
-            std::future::pending().await
         }
     }
 
@@ -228,7 +242,9 @@ impl Serving<'_> {
     /// Asks the rules, and notes their answer if it is the one that counts.
     pub(crate) fn decide(&mut self, speaks: Speaks, hello: Option<&TlsHello>, counts: bool) -> Said {
         let active = Arc::clone(&self.active);
-        let ruling = ruling(&active, self.session.client.ip(), self.session.destination, speaks, hello);
+        let client = self.session.client.ip();
+        let ruling = ruling(&active, client, self.session.destination, speaks, hello);
+        let goes_by = self.bypassed.borrow().lets_by(&active, &ruling, client, hello);
         if counts {
             let session = &mut *self.session;
             session.opening = Some(speaks);
@@ -241,7 +257,8 @@ impl Serving<'_> {
                 session.ech = hello.ech;
             }
         }
-        Said { action: ruling.action, trust_sni: ruling.trust_sni, client_certificates: ruling.client_certificates }
+        let Ruling { action, trust_sni, client_certificates, .. } = ruling;
+        Said { action, goes_by, trust_sni, client_certificates }
     }
 
     async fn connect(&self, client: &TcpStream) -> Result<TcpStream, Reason> {
@@ -330,6 +347,8 @@ impl Serving<'_> {
             on_bad_certificate: active.on_bad_certificate,
             connection,
             rules: rules.clone(),
+            may_pass: may_pass(&active, self.session.client.ip(), hello),
+            restricted: active.http.restricted(),
             bytes: self.bytes,
         };
         match opening.run(client, bytes, server).await {
@@ -342,6 +361,7 @@ impl Serving<'_> {
                 self.blocked_by(&rules);
                 self.session.upstream = opened.upstream;
                 self.session.requests = opened.requests;
+                self.session.refused = opened.refused;
                 if matches!(
                     opened.reason,
                     Some(

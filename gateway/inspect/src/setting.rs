@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use certify::{Authority, Moment};
 use policy::http::HttpDecider;
 use policy::proxy::{Reach, pac};
-use policy::tls::{Decider, Limits, OnBadCertificate};
+use policy::tls::{BypassTerms, Decider, Limits, OnBadCertificate};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 use crate::mint::Mint;
@@ -30,6 +30,8 @@ pub struct Active {
     pub limits: Limits,
     /// What a client is shown instead of a bad certificate.
     pub on_bad_certificate: OnBadCertificate,
+    /// What becomes of clients that refuse minted certificates.
+    pub bypass: BypassTerms,
     /// Which address a name belongs to.
     pub names: Arc<Names>,
     /// What of the setting cannot be used.
@@ -87,6 +89,7 @@ impl Active {
             municipality: view.name.clone(),
             limits: view.limits,
             on_bad_certificate: view.on_bad_certificate,
+            bypass: view.bypass,
             names,
             warning,
             http: Arc::new(HttpDecider::new(view.clone())?),

@@ -4,6 +4,8 @@
 
 #[path = "live/apply_in_a_flood.rs"]
 mod apply_in_a_flood;
+#[path = "live/bypass.rs"]
+mod bypass;
 #[path = "live/checksums.rs"]
 mod checksums;
 #[path = "live/counters.rs"]

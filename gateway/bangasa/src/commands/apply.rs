@@ -63,7 +63,7 @@ pub fn run(arguments: &Arguments, daemon: &Client) -> anyhow::Result<Exit> {
 }
 
 /// The person at the terminal, also behind sudo.
-fn who() -> String {
+pub fn who() -> String {
     ["SUDO_USER", "USER", "LOGNAME"]
         .into_iter()
         .filter_map(|name| std::env::var(name).ok())

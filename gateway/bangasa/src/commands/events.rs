@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use control::line::TlsLine;
+use control::line::{ChangeLine, TlsLine};
 use control::{Client, Line};
 
 use crate::exit::Exit;
@@ -10,7 +10,7 @@ use crate::output::Output;
 use crate::packet_text;
 use crate::style::{Colour, FAINT};
 
-/// Show drops and new flows of the running gateway
+/// Show drops, new flows, inspected connections and changes of the running gateway
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "Show drops and new flows of the running gateway: the most recent ones and, with --follow, what happens \
@@ -51,6 +51,9 @@ pub fn run(arguments: &Arguments, daemon: &Client) -> anyhow::Result<Exit> {
 }
 
 fn describe(line: &Line, colour: Colour) -> String {
+    if let Some(change) = &line.change {
+        return describe_change(line, change, colour);
+    }
     let time = colour.paint(FAINT, line.time.as_deref().unwrap_or_default(), 0);
     let verdict = colour.verdict(&line.verdict, 7);
     let municipality = line.municipality.as_deref().unwrap_or("-");
@@ -61,6 +64,17 @@ fn describe(line: &Line, colour: Colour) -> String {
     let reason = &line.reason;
     let tls = line.tls.as_deref().map(describe_tls).unwrap_or_default();
     format!("{time} {verdict} {reason:<18} {municipality:<12} {port:<8} {packet}{by}{new_flow}{tls}")
+}
+
+/// What somebody changed.
+fn describe_change(line: &Line, change: &ChangeLine, colour: Colour) -> String {
+    let time = colour.paint(FAINT, line.time.as_deref().unwrap_or_default(), 0);
+    let verdict = colour.verdict(&line.verdict, 7);
+    let municipality = line.municipality.as_deref().unwrap_or("-");
+    let until = change.until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
+    let because = change.because.as_ref().map(|because| format!(": {because}")).unwrap_or_default();
+    let (reason, name, who) = (&line.reason, &change.name, &change.who);
+    format!("{time} {verdict} {reason:<18} {municipality:<12} {name}{until} by {who}{because}")
 }
 
 /// What the inspector saw, after the addresses.
@@ -74,6 +88,9 @@ fn describe_tls(tls: &TlsLine) -> String {
     }
     if !tls.alpn.is_empty() {
         let _ = write!(text, " alpn {}", tls.alpn.join(","));
+    }
+    if let Some(sign) = &tls.refused {
+        let _ = write!(text, " refused ({sign})");
     }
     if tls.requests > 0 {
         let _ = write!(text, " {} requests", tls.requests);
@@ -118,6 +135,28 @@ mod tests {
             "2026-01-01T00:00:00.000Z inspect rule               sendai       -        \
              tcp [2001:db8::7]:51000 > [2001:db8:1::4]:443 by rule `web` (prefecture.toml:9) tls www.example.jp \
              upstream good alpn h2 3 requests 100 bytes up 2000 down in 12 ms"
+        );
+    }
+
+    #[test]
+    fn a_change_tells_who_and_why() {
+        let line = Line {
+            time: Some("2026-01-01T00:00:00.000Z".into()),
+            verdict: "change".into(),
+            reason: "bypass_approved".into(),
+            municipality: Some("sendai".into()),
+            change: Some(Box::new(ChangeLine {
+                who: "root for hanako".into(),
+                because: Some("ticket 4712".into()),
+                name: "api.example.jp".into(),
+                until: Some("2026-02-01T00:00:00.000000Z".into()),
+            })),
+            ..Line::default()
+        };
+        assert_eq!(
+            describe(&line, Colour::Off),
+            "2026-01-01T00:00:00.000Z change  bypass_approved    sendai       api.example.jp until \
+             2026-02-01T00:00:00.000000Z by root for hanako: ticket 4712"
         );
     }
 

@@ -17,7 +17,9 @@ use crate::{engine, policy_directory};
     long_about = "Say what would happen to one packet that enters a port, and why: every stage, what it looked at, what it said, \
         and the rule with its file and line. The packet stands alone, no flow exists before it. Where packet rules inspect, \
         TLS rules decide by what the client opens the connection with: say it with --sni and its companions; where these \
-        inspect, HTTP rules decide over a request: say it with --http. Needs neither root nor a running gateway.",
+        inspect, HTTP rules decide over a request: say it with --http. Names that `bangasa bypass` has approved are the running \
+        gateway's and not asked for: where TLS rules inspect, connections to them are passed on unopened. Needs neither root \
+        nor a running gateway.",
     after_help = "A packet is protocol, source, `>`, destination. The protocol is tcp, udp, icmp, icmpv6 or a number; tcp is a SYN \
         unless flags say otherwise; icmp and icmpv6 are echo requests.\n\nExamples:\n  \
         bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:443'\n  \

@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::{Inspector, setting, told};
 use crate::daemon::Daemon;
-use crate::log;
+use crate::{bypass, log};
 
 /// Orders that may wait: a setting each.
 const ORDERS: usize = 4;
@@ -135,6 +135,7 @@ fn begin(
         inspector.orders = Some(orders);
         inspector.conversation = conversation;
         inspector.sent = None;
+        inspector.bypassed = None;
         inspector.accepted = None;
         inspector.proxy = proxy;
         if inspector.process_ns != started_ns {
@@ -165,7 +166,10 @@ fn hear(daemon: &Daemon, id: &str, conversation: u64, report: Report) {
                 format!("the inspector of `{id}` cannot use generation {generation}: {}", because.escape_debug()),
             );
         }),
-        Report::Session(session) => told::record(daemon, id, &session),
+        Report::Session(session) => {
+            told::record(daemon, id, &session);
+            bypass::hear(daemon, id, &session);
+        }
         Report::Totals(totals) => with(daemon, id, conversation, |inspector| inspector.totals = totals),
     }
 }
