@@ -39,7 +39,7 @@ pub fn approve(daemon: &Daemon, decide: &Decide, for_seconds: Option<u32>, who: 
     let Some(terms) = BypassTerms::for_municipality(policy, id) else { return unknown(policy, id) };
     let name = match sound(&decide.name) {
         Ok(name) => name,
-        Err(response) => return response,
+        Err(told) => return failed(told),
     };
     if terms.mode == Mode::Off {
         return failed(format!(
@@ -67,7 +67,7 @@ pub fn forget(daemon: &Daemon, decide: &Decide, who: String) -> Response {
     let Some(terms) = BypassTerms::for_municipality(policy, id) else { return unknown(policy, id) };
     let name = match sound(&decide.name) {
         Ok(name) => name,
-        Err(response) => return response,
+        Err(told) => return failed(told),
     };
     if daemon.bypass.lock().learners.get(id).and_then(|learner| learner.candidate(&name)).is_none() {
         return failed(format!(
@@ -118,14 +118,14 @@ fn decision(decide: &Decide, seconds: u32, who: String) -> Decision {
     Decision { by: Approver::Person, who, because: decide.because.clone(), at: now, until: now + u64::from(seconds) }
 }
 
-/// One name, as it is compared.
-fn sound(name: &str) -> Result<String, Response> {
+/// One name, as it is compared; or what is wrong with it.
+fn sound(name: &str) -> Result<String, String> {
     match canonical(name) {
         Ok(name) if !name.starts_with('.') => Ok(name.into_owned()),
-        Ok(name) => Err(failed(format!(
+        Ok(name) => Err(format!(
             "bypass is of one name at a time; to leave `{name}` and everything below closed, write a TLS rule that splices"
-        ))),
-        Err(error) => Err(failed(format!("`{}` is not a host name: {error}", name.escape_debug()))),
+        )),
+        Err(error) => Err(format!("`{}` is not a host name: {error}", name.escape_debug())),
     }
 }
 

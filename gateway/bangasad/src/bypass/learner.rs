@@ -150,7 +150,7 @@ impl Learner {
     /// What the inspector is to pass on.
     pub fn heeded(&self, terms: BypassTerms, now: u64) -> Vec<BypassName> {
         let heeded = self.names.iter().filter_map(|(name, candidate)| match &candidate.standing {
-            Standing::Approved(decision) if holds(decision, terms, now) => {
+            Standing::Approved(decision) if holds(candidate, decision, terms, now) => {
                 Some(BypassName { name: name.clone(), until_seconds: decision.until, by: decision.by })
             }
             _ => None,
@@ -167,7 +167,7 @@ impl Learner {
                 name,
                 candidate,
                 state: state(candidate, terms),
-                is_heeded: matches!(&candidate.standing, Standing::Approved(decision) if holds(decision, terms, now)),
+                is_heeded: matches!(&candidate.standing, Standing::Approved(decision) if holds(candidate, decision, terms, now)),
                 clients: self.clients(name, candidate, &strangers, terms, now),
             })
             .collect()
@@ -262,23 +262,20 @@ fn is_decided(candidate: &Candidate) -> bool {
     matches!(candidate.standing, Standing::Approved(_) | Standing::Forgotten(_))
 }
 
-/// What the machine approved is a suggestion where the policy wants a person to decide, or now means this very name.
-fn holds(decision: &Decision, terms: BypassTerms, now: u64) -> bool {
-    let is_wanted = match terms.mode {
-        Bypass::Off => false,
-        Bypass::Suggest => decision.by == Approver::Person,
-        Bypass::Automatic => true,
-    };
-    is_wanted && now < decision.until
+/// What the machine approved is a suggestion where the policy wants a person to decide, or means this very name since.
+fn is_proposed(candidate: &Candidate, decision: &Decision, terms: BypassTerms) -> bool {
+    decision.by == Approver::Machine && (terms.mode == Bypass::Suggest || candidate.is_meant)
+}
+
+fn holds(candidate: &Candidate, decision: &Decision, terms: BypassTerms, now: u64) -> bool {
+    terms.mode != Bypass::Off && !is_proposed(candidate, decision, terms) && now < decision.until
 }
 
 fn state(candidate: &Candidate, terms: BypassTerms) -> &'static str {
     match &candidate.standing {
         Standing::Candidate => "candidate",
         Standing::Suggested => "suggested",
-        Standing::Approved(decision) if decision.by == Approver::Machine && terms.mode == Bypass::Suggest => {
-            "suggested"
-        }
+        Standing::Approved(decision) if is_proposed(candidate, decision, terms) => "suggested",
         Standing::Approved(_) => "approved",
         Standing::Expired(_) => "expired",
         Standing::Forgotten(_) => "forgotten",

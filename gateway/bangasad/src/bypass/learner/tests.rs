@@ -137,6 +137,13 @@ fn the_machine_approves_where_the_policy_says_so_and_not_what_a_rule_means() {
     // A policy that wants people to decide takes it for a proposal, and one that has it off heeds nothing.
     assert_eq!((learner.heeded(terms(SUGGEST), 40), learner.heeded(terms(Bypass::Off), 40)), (vec![], vec![]));
     assert_eq!(state(&learner, SUGGEST, 40), Some(("suggested", 3, false)));
+    // So does a rule that somebody has written for the name since, and as long as it is there.
+    for is_meant in [true, false] {
+        learner.refused(NAME, Refused { is_meant, ..refusal(1, APP) }, terms(Bypass::Automatic), 45);
+        let wanted = if is_meant { ("suggested", 3, false) } else { ("approved", 3, true) };
+        assert_eq!(state(&learner, Bypass::Automatic, 45), Some(wanted));
+        assert_eq!(learner.heeded(terms(Bypass::Automatic), 45).is_empty(), is_meant);
+    }
     let expired = learner.pass_time(terms(Bypass::Automatic), until);
     assert!(matches!(&expired[..], [(name, Happened::Expired(_))] if name == NAME), "{expired:?}");
     assert_eq!(state(&learner, Bypass::Automatic, until).unwrap().0, "expired");
