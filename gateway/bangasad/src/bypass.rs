@@ -8,9 +8,9 @@
 //! The probe of the server that a refusal needs is the connection itself: its inspector had verified the server, under the
 //! name that the client sent, before it showed the client anything. A later probe would be of another moment.
 
-mod audit;
 mod candidate;
 mod commands;
+mod deeds;
 mod kept;
 mod learner;
 mod opened;
@@ -48,6 +48,8 @@ struct Known {
     learners: Learners,
     /// Since when something is not on disk, and whether it should be there soon.
     unwritten: Option<Unwritten>,
+    /// What came of it and is not told yet: whoever hears does not wait for the audit file.
+    untold: Vec<(String, String, Happened)>,
     /// Why it cannot be written, or could not be read.
     trouble: Option<String>,
 }
@@ -71,11 +73,11 @@ impl Bypass {
     /// Keeps what is known now. Whoever learns does not wait for the disk, and later words are never overwritten by earlier.
     fn write(&self) -> anyhow::Result<()> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let (bytes, before) = {
+        let (learners, before) = {
             let mut known = self.lock();
-            (Kept::bytes(&known.learners)?, known.unwritten.take())
+            (serde_json::to_value(&known.learners)?, known.unwritten.take())
         };
-        kept.write(&bytes).inspect_err(|_| {
+        kept.write(&learners).inspect_err(|_| {
             let mut known = self.lock();
             known.unwritten = known.unwritten.or(before);
         })
@@ -152,7 +154,7 @@ pub fn hear(daemon: &Daemon, id: &str, session: &Session) {
         _ => None,
     };
     if let Some(happened) = happened {
-        audit::happened(daemon, id, &name, &happened);
+        daemon.bypass.lock().untold.push((id.to_owned(), name, happened));
         daemon.inspectors.wake();
     }
 }
@@ -184,9 +186,10 @@ fn is_meant(policy: &Policy, id: &str, session: &Session) -> bool {
 /// What time brings to an end, and what has to be written. From time to time, and where a thread may wait.
 pub fn tend(daemon: &Daemon) {
     let Some(current) = daemon.current() else { return };
-    let (now, mut over) = (now(), Vec::new());
-    {
+    let now = now();
+    let untold = {
         let mut known = daemon.bypass.lock();
+        let mut over = Vec::new();
         for (id, learner) in &mut known.learners {
             // What is known of a municipality that has left the policy waits for its return.
             let Some(terms) = BypassTerms::for_municipality(current.policy(), id) else { continue };
@@ -196,17 +199,22 @@ pub fn tend(daemon: &Daemon) {
         if !over.is_empty() {
             known.touch(true);
         }
-    }
+        let mut untold = std::mem::take(&mut known.untold);
+        untold.extend(over);
+        untold
+    };
     if daemon.bypass.lock().is_due() {
         write(daemon);
     }
-    for (id, name, happened) in over {
-        audit::happened(daemon, &id, &name, &happened);
+    for (id, name, happened) in untold {
+        // What could not be audited has been logged.
+        let _ = daemon.audit.record(&daemon.journal, Some(&id), &deeds::of_machine(&name, &happened));
     }
 }
 
-/// Writes what is not on disk yet: the daemon ends.
+/// Tells and writes what is not told or on disk yet: the daemon ends.
 pub fn settle(daemon: &Daemon) {
+    tend(daemon);
     if daemon.bypass.lock().unwritten.is_some() {
         write(daemon);
     }

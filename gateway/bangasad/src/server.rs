@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use control::{LONGEST_LINE, Request, Response};
-use nix::unistd::{Uid, User};
+use policy::Overlays;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf, UCred};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
 use crate::daemon::Daemon;
 use crate::options::Options;
-use crate::{apply, bypass, events, inspectors, log, overview, watch};
+use crate::{apply, audit, bypass, events, freeze, inspectors, log, overlays, overview, watch};
 
 /// Connections at one time; more wait.
 const CONNECTIONS: usize = 256;
@@ -45,6 +45,7 @@ pub async fn run(daemon: Daemon, options: &Options) -> anyhow::Result<()> {
         std::thread::Builder::new().name("ring".into()).spawn(move || events::run(&daemon, ring))?;
     }
     tokio::spawn(watch::run(Arc::clone(&daemon)));
+    tokio::spawn(overlays::run(Arc::clone(&daemon)));
     inspectors::serve(&daemon)?;
     tokio::spawn(inspectors::run(Arc::clone(&daemon)));
     let scraped = Arc::clone(&daemon);
@@ -123,7 +124,7 @@ async fn accept(daemon: &Arc<Daemon>, listener: UnixListener) {
 }
 
 async fn converse(daemon: Arc<Daemon>, room: &Room, stream: UnixStream) -> anyhow::Result<()> {
-    let peer = stream.peer_cred().map(|peer| peer.uid())?;
+    let peer = stream.peer_cred()?;
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader.take(SHORT_LINE));
     let mut line = Vec::new();
@@ -154,18 +155,25 @@ async fn converse(daemon: Arc<Daemon>, room: &Room, stream: UnixStream) -> anyho
     if carries_policy && policy_permit.is_none() {
         policy_permit = Some(room.policies.acquire().await?);
     }
-    let response = tokio::task::spawn_blocking(move || respond(&daemon, request, peer)).await;
+    let response = tokio::task::spawn_blocking(move || respond(&daemon, request, &peer)).await;
     let response = response
         .unwrap_or_else(|_| Response::Failed { message: "the daemon failed inside; its log says where".into() });
     drop(policy_permit);
     answer(&mut writer, &response).await
 }
 
-fn respond(daemon: &Daemon, request: Request, peer: u32) -> Response {
+fn respond(daemon: &Daemon, request: Request, peer: &UCred) -> Response {
     match request {
         Request::Check { files } => apply::check(daemon, files),
         Request::Plan { files } => apply::plan(daemon, files),
-        Request::Apply { files, because, who } => apply::apply(daemon, files, because, who),
+        Request::Apply { files, because, who } => apply::apply(daemon, files, because, audit::who(peer, Some(who))),
+        Request::Overlay { change, because, who } => {
+            overlays::change(daemon, change, because, audit::who(peer, Some(who)))
+        }
+        Request::Overlays => overlays::list(daemon),
+        Request::Freeze { until, because, who } => freeze::freeze(daemon, until, because, audit::who(peer, Some(who))),
+        Request::Thaw { because, who } => freeze::thaw(daemon, because, audit::who(peer, Some(who))),
+        Request::Frozen => Response::Frozen { freeze: freeze::now(daemon) },
         Request::Status => match overview::status(daemon) {
             Ok(status) => Response::Status(Box::new(status)),
             Err(error) => Response::Failed { message: format!("{error:#}") },
@@ -173,22 +181,15 @@ fn respond(daemon: &Daemon, request: Request, peer: u32) -> Response {
         Request::Policy { generation } => policy(daemon, generation),
         Request::Bypass { municipality } => bypass::list(daemon, municipality.as_deref()),
         Request::BypassApprove { decide, for_seconds } => {
-            let who = who(peer, &decide.who);
+            let who = audit::who(peer, Some(decide.who.clone()));
             bypass::approve(daemon, &decide, for_seconds, who)
         }
         Request::BypassForget { decide } => {
-            let who = who(peer, &decide.who);
+            let who = audit::who(peer, Some(decide.who.clone()));
             bypass::forget(daemon, &decide, who)
         }
         Request::Events { .. } => Response::Failed { message: "events are not answered here".into() },
     }
-}
-
-/// Whom the kernel says to be at the other end, and on whose behalf that one says to act, as behind sudo.
-fn who(peer: u32, claimed: &str) -> String {
-    let user = User::from_uid(Uid::from_raw(peer)).ok().flatten().map(|user| user.name);
-    let user = user.unwrap_or_else(|| format!("uid {peer}"));
-    if claimed.is_empty() || claimed == user { user } else { format!("{user} for {}", claimed.escape_debug()) }
 }
 
 fn policy(daemon: &Daemon, generation: Option<u64>) -> Response {
@@ -197,7 +198,7 @@ fn policy(daemon: &Daemon, generation: Option<u64>) -> Response {
         return Response::Failed { message: "no policy is installed yet".into() };
     };
     match state.read(generation) {
-        Ok((files, _)) => Response::Policy { generation, files },
+        Ok((files, _)) => Response::Policy { generation, files, overlays: Overlays::clone(state.overlays()) },
         Err(error) => Response::Failed { message: format!("generation {generation} is not kept: {error:#}") },
     }
 }

@@ -11,7 +11,7 @@ pub struct Decide {
     pub name: String,
     /// Why, in the person's words.
     pub because: String,
-    /// On whose behalf; who asks the kernel says.
+    /// Who asks by their own account; the daemon keeps the kernel's beside it.
     pub who: String,
 }
 

@@ -3,8 +3,11 @@
 use policy::Judgement;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Audit;
+
 /// One packet and what was said about it. Keys keep this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Line {
     /// Packet number in the capture, from 1; only in a replay.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,22 +70,9 @@ pub struct Line {
     /// What the inspector saw of a connection that has ended; the line is about that connection, not about a packet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Box<TlsLine>>,
-    /// What somebody changed; the line is about that, not about a packet. Its `verdict` is `change`, its `reason` says what.
+    /// What somebody did to the gateway; the line is about that and has besides no more than its time and municipality.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub change: Option<Box<ChangeLine>>,
-}
-
-/// A change of what becomes of connections to a name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChangeLine {
-    /// Who; `bangasad` where the policy leaves it to the machine.
-    pub who: String,
-    /// Why.
-    pub because: Option<String>,
-    /// The name.
-    pub name: String,
-    /// Until when it holds, RFC 3339.
-    pub until: Option<String>,
+    pub audit: Option<Box<Audit>>,
 }
 
 /// A connection as the inspector saw it. The line's `verdict` is what was done (`splice`, `inspect` or `block`), its

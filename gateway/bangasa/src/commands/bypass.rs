@@ -10,9 +10,9 @@ use clap::Subcommand;
 use control::bypass::{BypassRow, Decide};
 use control::{Client, Request, Response};
 
-use crate::commands::apply::who;
 use crate::exit::{Exit, WrongUsage};
 use crate::output::Output;
+use crate::who::who;
 
 /// List, approve and forget names that applications refuse our certificates for
 #[derive(Debug, clap::Args)]

@@ -1,22 +1,26 @@
 //! `bangasa events`: what happened.
 
 use std::fmt::Write;
+use std::net::IpAddr;
 
-use control::line::{ChangeLine, TlsLine};
+use control::line::TlsLine;
 use control::{Client, Line};
+use ipnet::IpNet;
 
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::packet_text;
 use crate::style::{Colour, FAINT};
 
-/// Show drops, new flows, inspected connections and changes of the running gateway
+/// Show drops, new flows and what was done to the running gateway
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "Show drops and new flows of the running gateway: the most recent ones and, with --follow, what happens \
-        from now on.\n\nEvents are sampled when there are too many; `bangasa status` tells exactly how many were left out.",
+        from now on; and who isolated, blocked, froze and applied. --to and --from search: who else talked to an indicator?\n\n\
+        Events are sampled when there are too many; `bangasa status` tells exactly how many were left out.",
     after_help = "Examples:\n  \
         bangasa events --follow\n  \
+        bangasa events --to 198.51.100.66\n  \
         bangasa events --municipality sendai --json | jq 'select(.verdict == \"drop\")'"
 )]
 pub struct Arguments {
@@ -26,9 +30,31 @@ pub struct Arguments {
     /// Only events of this municipality
     #[arg(long, value_name = "ID")]
     municipality: Option<String>,
+    /// Only events of packets and connections to this address or prefix
+    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    to: Option<IpNet>,
+    /// Only events of packets and connections from this address or prefix
+    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    from: Option<IpNet>,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
+}
+
+impl Arguments {
+    fn wants(&self, line: &Line) -> bool {
+        let is_in = |wanted: &Option<IpNet>, address: &Option<String>| {
+            let address = address.as_ref().and_then(|text| text.parse::<IpAddr>().ok());
+            wanted.is_none_or(|wanted| address.is_some_and(|address| wanted.contains(&address)))
+        };
+        is_in(&self.to, &line.destination) && is_in(&self.from, &line.source)
+    }
+}
+
+fn prefix(text: &str) -> Result<IpNet, String> {
+    let address = text.parse::<IpAddr>().map(IpNet::from).ok();
+    let prefix = address.or_else(|| text.parse::<IpNet>().ok());
+    prefix.ok_or_else(|| "write an address or a prefix, like `198.51.100.66` or `2001:db8::/32`".into())
 }
 
 /// Runs it.
@@ -37,6 +63,9 @@ pub fn run(arguments: &Arguments, daemon: &Client) -> anyhow::Result<Exit> {
     let mut output = Output::stdout();
     for event in daemon.events(arguments.follow, arguments.municipality.as_deref())? {
         let (text, line) = event?;
+        if !arguments.wants(&line) {
+            continue;
+        }
         if arguments.json {
             output.line(text)?;
         } else {
@@ -51,10 +80,10 @@ pub fn run(arguments: &Arguments, daemon: &Client) -> anyhow::Result<Exit> {
 }
 
 fn describe(line: &Line, colour: Colour) -> String {
-    if let Some(change) = &line.change {
-        return describe_change(line, change, colour);
-    }
     let time = colour.paint(FAINT, line.time.as_deref().unwrap_or_default(), 0);
+    if let Some(audit) = &line.audit {
+        return format!("{time} {audit}");
+    }
     let verdict = colour.verdict(&line.verdict, 7);
     let municipality = line.municipality.as_deref().unwrap_or("-");
     let port = line.port.as_deref().unwrap_or("-");
@@ -64,17 +93,6 @@ fn describe(line: &Line, colour: Colour) -> String {
     let reason = &line.reason;
     let tls = line.tls.as_deref().map(describe_tls).unwrap_or_default();
     format!("{time} {verdict} {reason:<18} {municipality:<12} {port:<8} {packet}{by}{new_flow}{tls}")
-}
-
-/// What somebody changed.
-fn describe_change(line: &Line, change: &ChangeLine, colour: Colour) -> String {
-    let time = colour.paint(FAINT, line.time.as_deref().unwrap_or_default(), 0);
-    let verdict = colour.verdict(&line.verdict, 7);
-    let municipality = line.municipality.as_deref().unwrap_or("-");
-    let until = change.until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
-    let because = change.because.as_ref().map(|because| format!(": {because}")).unwrap_or_default();
-    let (reason, name, who) = (&line.reason, &change.name, &change.who);
-    format!("{time} {verdict} {reason:<18} {municipality:<12} {name}{until} by {who}{because}")
 }
 
 /// What the inspector saw, after the addresses.
@@ -135,28 +153,6 @@ mod tests {
             "2026-01-01T00:00:00.000Z inspect rule               sendai       -        \
              tcp [2001:db8::7]:51000 > [2001:db8:1::4]:443 by rule `web` (prefecture.toml:9) tls www.example.jp \
              upstream good alpn h2 3 requests 100 bytes up 2000 down in 12 ms"
-        );
-    }
-
-    #[test]
-    fn a_change_tells_who_and_why() {
-        let line = Line {
-            time: Some("2026-01-01T00:00:00.000Z".into()),
-            verdict: "change".into(),
-            reason: "bypass_approved".into(),
-            municipality: Some("sendai".into()),
-            change: Some(Box::new(ChangeLine {
-                who: "root for hanako".into(),
-                because: Some("ticket 4712".into()),
-                name: "api.example.jp".into(),
-                until: Some("2026-02-01T00:00:00.000000Z".into()),
-            })),
-            ..Line::default()
-        };
-        assert_eq!(
-            describe(&line, Colour::Off),
-            "2026-01-01T00:00:00.000Z change  bypass_approved    sendai       api.example.jp until \
-             2026-02-01T00:00:00.000000Z by root for hanako: ticket 4712"
         );
     }
 

@@ -1,7 +1,7 @@
 //! `bangasa bypass`: what is known, and what people decide.
 
-use control::Response;
 use control::bypass::{BypassRow, Decide};
+use control::{Audit, Response, Who};
 use inspect::wire::Approver;
 use policy::Policy;
 use policy::http::{HttpDecider, MustSee};
@@ -11,8 +11,9 @@ use policy::tls::{Bypass as Mode, BypassTerms, View, canonical};
 
 use super::candidate::{Decision, Standing};
 use super::learner::{Full, MOST_DECIDED, Row};
-use super::{audit, now, text};
+use super::{deeds, now, text};
 use crate::daemon::Daemon;
+use crate::freeze;
 
 /// Answers `bypass list`.
 pub fn list(daemon: &Daemon, municipality: Option<&str>) -> Response {
@@ -33,7 +34,7 @@ pub fn list(daemon: &Daemon, municipality: Option<&str>) -> Response {
 }
 
 /// Answers `bypass approve`.
-pub fn approve(daemon: &Daemon, decide: &Decide, for_seconds: Option<u32>, who: String) -> Response {
+pub fn approve(daemon: &Daemon, decide: &Decide, for_seconds: Option<u32>, who: Who) -> Response {
     let Some(current) = daemon.current() else { return failed("there is no policy yet") };
     let (policy, id) = (current.policy(), decide.municipality.as_str());
     let Some(terms) = BypassTerms::for_municipality(policy, id) else { return unknown(policy, id) };
@@ -47,6 +48,9 @@ pub fn approve(daemon: &Daemon, decide: &Decide, for_seconds: Option<u32>, who: 
              in its `[tls]` first"
         ));
     }
+    if let Some(refusal) = freeze::refusal(daemon) {
+        return failed(refusal);
+    }
     if let Some(why) = forbidden(policy, id, &name) {
         return failed(format!("`{name}` cannot be passed on unopened in `{id}`: {why}"));
     }
@@ -54,14 +58,13 @@ pub fn approve(daemon: &Daemon, decide: &Decide, for_seconds: Option<u32>, who: 
     if !(FOR.1..=FOR.2).contains(&seconds) {
         return failed(format!("an approval holds for {} to {}", span::text(FOR.1), span::text(FOR.2)));
     }
-    let decision = decision(decide, seconds, who);
-    keep(daemon, id, &name, Standing::Approved(decision.clone()), terms, || {
-        audit::decided(daemon, id, &name, "bypass_approved", &decision);
-    })
+    let decision = decision(decide, seconds, &who);
+    let deed = deeds::of_person("bypass approve", who, decide, decision.until);
+    keep(daemon, id, &name, Standing::Approved(decision), terms, deed)
 }
 
 /// Answers `bypass forget`.
-pub fn forget(daemon: &Daemon, decide: &Decide, who: String) -> Response {
+pub fn forget(daemon: &Daemon, decide: &Decide, who: Who) -> Response {
     let Some(current) = daemon.current() else { return failed("there is no policy yet") };
     let (policy, id) = (current.policy(), decide.municipality.as_str());
     let Some(terms) = BypassTerms::for_municipality(policy, id) else { return unknown(policy, id) };
@@ -74,21 +77,13 @@ pub fn forget(daemon: &Daemon, decide: &Decide, who: String) -> Response {
             "nothing is known of `{name}` in `{id}`; `bangasa bypass list --municipality {id}` tells what is"
         ));
     }
-    let decision = decision(decide, terms.for_seconds, who);
-    keep(daemon, id, &name, Standing::Forgotten(decision.clone()), terms, || {
-        audit::decided(daemon, id, &name, "bypass_forgotten", &decision);
-    })
+    let decision = decision(decide, terms.for_seconds, &who);
+    let deed = deeds::of_person("bypass forget", who, decide, decision.until);
+    keep(daemon, id, &name, Standing::Forgotten(decision), terms, deed)
 }
 
 /// Makes it so, if the disk has it: what a restart would undo is not done.
-fn keep(
-    daemon: &Daemon,
-    id: &str,
-    name: &str,
-    standing: Standing,
-    terms: BypassTerms,
-    tell: impl FnOnce(),
-) -> Response {
+fn keep(daemon: &Daemon, id: &str, name: &str, standing: Standing, terms: BypassTerms, deed: Audit) -> Response {
     let now = now();
     let before = {
         let mut known = daemon.bypass.lock();
@@ -99,7 +94,11 @@ fn keep(
         }
         before
     };
-    if let Err(error) = daemon.bypass.write() {
+    let written = daemon.bypass.write();
+    let result = written.as_ref().map_or_else(|error| format!("failed: {error:#}"), |()| "done".into());
+    // What could not be audited has been logged.
+    let _ = daemon.audit.record(&daemon.journal, Some(id), &Audit { result, ..deed });
+    if let Err(error) = written {
         daemon.bypass.lock().learner(id).put_back(name, before);
         return failed(format!("it could not be kept, and nothing was changed: {error:#}"));
     }
@@ -108,14 +107,19 @@ fn keep(
         let rows = known.learner(id).rows(terms, now);
         rows.iter().find(|row| row.name == name).map(|row| told(id, row, terms))
     };
-    tell();
     daemon.inspectors.wake();
     row.map_or_else(|| failed("it is gone again"), |row| Response::BypassChanged(Box::new(row)))
 }
 
-fn decision(decide: &Decide, seconds: u32, who: String) -> Decision {
+fn decision(decide: &Decide, seconds: u32, who: &Who) -> Decision {
     let now = now();
-    Decision { by: Approver::Person, who, because: decide.because.clone(), at: now, until: now + u64::from(seconds) }
+    Decision {
+        by: Approver::Person,
+        who: who.to_string(),
+        because: decide.because.clone(),
+        at: now,
+        until: now + u64::from(seconds),
+    }
 }
 
 /// One name, as it is compared; or what is wrong with it.

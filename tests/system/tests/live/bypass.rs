@@ -114,6 +114,11 @@ fn who_leaves_without_a_word_is_noted() {
     }
 }
 
+/// Whether that was done.
+fn did(line: &lab::events::Line, what: &str) -> bool {
+    line.audit.as_ref().is_some_and(|deed| deed.did == what && deed.result == "done")
+}
+
 /// What is known of the name in a municipality.
 fn row(lab: &Lab, town: &str) -> Option<BypassRow> {
     let got = bypass(lab, &["list", "--municipality", town, "--json"]);
@@ -156,9 +161,10 @@ fn a_name_that_three_machines_refuse_is_passed_on_until_somebody_forgets_it() {
     refuses(&lab, machines[1]);
     assert_eq!(state(&lab), Some(("candidate".into(), 2)));
     refuses(&lab, machines[2]);
-    let told = lab.daemon().unwrap().events().wait(since, |line| line.reason == "bypass_approved").unwrap().unwrap();
-    let change = told.change.as_deref().unwrap();
-    assert_eq!((change.who.as_str(), change.name.as_str()), ("bangasad", WEB_NAME), "{told:?}");
+    let told = lab.daemon().unwrap().events().wait(since, |line| did(line, "bypass approve")).unwrap().unwrap();
+    let deed = told.audit.as_deref().unwrap();
+    let who = deed.who.user.as_deref();
+    assert_eq!((who, deed.target.as_deref()), (Some("bangasad"), Some(WEB_NAME)), "{told:?}");
     assert_eq!(told.municipality.as_deref(), Some(TWINS[0]), "{told:?}");
     assert!(soon(|| has_page(&pinned(&lab, machines[0]))));
     goes_by(&lab, &machines);
@@ -200,10 +206,10 @@ fn a_name_that_three_machines_refuse_is_passed_on_until_somebody_forgets_it() {
     let forget = ["forget", TWINS[0], WEB_NAME, "--because", "it is a browser after all"];
     let got = bypass(&lab, &forget);
     assert!(got.status.success(), "{}", text(&got.stderr));
-    let told = lab.daemon().unwrap().events().wait(since, |line| line.reason == "bypass_forgotten").unwrap().unwrap();
-    let change = told.change.as_deref().unwrap();
-    assert!(change.who.starts_with("root"), "who asks the kernel says: {change:?}");
-    assert_eq!(change.because.as_deref(), Some("it is a browser after all"));
+    let told = lab.daemon().unwrap().events().wait(since, |line| did(line, "bypass forget")).unwrap().unwrap();
+    let deed = told.audit.as_deref().unwrap();
+    assert_eq!(deed.who.user.as_deref(), Some("root"), "the kernel says who asks: {deed:?}");
+    assert_eq!(deed.because.as_deref(), Some("it is a browser after all"));
     assert!(soon(|| is_opened(&lab, &machines)));
     machines[..4].iter().for_each(|machine| refuses(&lab, *machine));
     assert_eq!(state(&lab).map(|(state, _)| state).as_deref(), Some("forgotten"), "and not learned anew");
@@ -216,6 +222,11 @@ fn people_approve_and_what_is_blocked_stays_blocked() {
     assert!(soon(|| state(&lab) == Some(("suggested".into(), 3))), "{:?}", state(&lab));
     assert_eq!(pinned(&lab, machines[3]).status.code(), NOT_TAKEN, "a suggestion changes nothing");
     let approve = ["approve", TWINS[0], WEB_NAME, "--for", "2h", "--because", "ticket 4712"];
+    let freeze = |arguments: &[&str]| lab.daemon().unwrap().bangasa(arguments).unwrap().output().unwrap();
+    assert!(freeze(&["freeze", "--until", "1h", "--because", "台風接近"]).status.success());
+    let got = bypass(&lab, &approve);
+    assert!(!got.status.success() && text(&got.stderr).contains("frozen"), "{got:?}");
+    assert!(freeze(&["freeze", "--lift", "--because", "over"]).status.success());
     let got = bypass(&lab, &approve);
     assert!(got.status.success(), "{}", text(&got.stderr));
     assert!(soon(|| has_page(&pinned(&lab, machines[0]))));
