@@ -10,6 +10,7 @@
 //! name resolves to, unless the [`Ruling`] says `trust_sni`.
 
 mod asked;
+pub mod bypass;
 mod decider;
 mod heard;
 pub mod limits;
@@ -20,6 +21,7 @@ mod tests;
 mod view;
 
 pub use asked::{Asked, Ruling};
+pub use bypass::{BypassSaid, BypassTerms};
 pub use decider::Decider;
 pub(crate) use heard::Heard;
 pub(crate) use lookup::Lookup;
@@ -95,11 +97,11 @@ words! {
 words! {
     /// What becomes of clients that refuse minted certificates.
     Bypass {
-        /// They stay refused.
+        /// They stay refused, and nothing is learned.
         Off = "off",
-        /// A rule is proposed to whoever reads.
+        /// Names are proposed to whoever reads, and passed on unopened once a person approves.
         Suggest = "suggest",
-        /// They are spliced from then on.
+        /// Names are passed on unopened once enough clients have refused.
         Automatic = "automatic",
     }
 }

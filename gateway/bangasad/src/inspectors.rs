@@ -21,14 +21,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dataplane::inspector_words::InspectorWords;
-use inspect::wire::Totals;
+use inspect::wire::{BypassName, Totals};
 use policy::Policy;
 use policy::checked::{Action, Municipality};
 use policy::model::InspectorState;
 use tokio::sync::{Notify, mpsc};
 
 use crate::daemon::{Current, Daemon};
-use crate::log;
+use crate::{bypass, log};
 use process::{Namespace, Process};
 
 pub use end::end_all;
@@ -98,6 +98,8 @@ struct Inspector {
     conversation: u64,
     /// Digest of what the setting was made of that was sent in this conversation.
     sent: Option<blake3::Hash>,
+    /// Names that it was told in this conversation to pass on unopened.
+    bypassed: Option<Vec<BypassName>>,
     /// Where it listens.
     places: Places,
     /// Processes that were told to end, and have not been seen to.
@@ -200,10 +202,13 @@ fn tend(daemon: &Daemon, reads_authorities: bool) {
     let Some(current) = daemon.current() else { return };
     let wanted = wanted(current.policy());
     let inspectors = &daemon.inspectors;
+    bypass::tend(daemon);
     for (id, places) in &wanted {
         dismiss_if_elsewhere(inspectors, id, places);
         look_after(inspectors, id);
         start_if_needed(inspectors, id, places);
+        // Before its first setting, by which it begins to serve.
+        tell_bypassed(inspectors, id, bypass::names(daemon, id));
         if reads_authorities || needs_setting(inspectors, id) {
             tell_setting(inspectors, &current, id);
         }
@@ -289,6 +294,21 @@ fn tell_setting(inspectors: &Inspectors, current: &Current, id: &str) {
                 inspector.owes_answer = true;
             }
         }
+    }
+}
+
+/// Sends the names to pass on unopened if they are others than those that were sent.
+fn tell_bypassed(inspectors: &Inspectors, id: &str, names: Vec<BypassName>) {
+    let mut by_id = inspectors.lock();
+    let Some(inspector) = by_id.get_mut(id).filter(|inspector| inspector.bypassed.as_ref() != Some(&names)) else {
+        return;
+    };
+    let Some(orders) = &inspector.orders else { return };
+    match setting::bypassed(&names).map(|order| orders.try_send(Arc::new(order))) {
+        Ok(Ok(())) => inspector.bypassed = Some(names),
+        // One that does not read is told with the next look.
+        Ok(Err(_)) => {}
+        Err(error) => inspector.set_trouble(id, format!("the inspector of `{id}` cannot be told: {error:#}")),
     }
 }
 

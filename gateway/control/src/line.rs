@@ -100,6 +100,10 @@ pub struct TlsLine {
     pub ech: bool,
     /// What the server's certificate was found to be: `good`, or its defect; none: it was not looked at.
     pub upstream: Option<String>,
+    /// How the client showed that it did not take the certificate minted for a good server: `alert`, or `closed` or `unused`,
+    /// which may have other causes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
     /// Requests that passed, where they could be seen.
     pub requests: u64,
     /// Bytes of content from the client.

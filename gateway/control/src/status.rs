@@ -1,5 +1,7 @@
 //! The running gateway at one moment. Field names are those of metrics and events.
 
+use std::collections::BTreeMap;
+
 use policy::overlay::{Isolation, Origin};
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +111,20 @@ pub struct MunicipalityStatus {
     /// Its inspector; none: no rule inspects anything of it.
     #[serde(default)]
     pub inspector: Option<InspectorStatus>,
+    /// Names that applications refuse our certificates for; none: the policy does not ask for them.
+    #[serde(default)]
+    pub bypass: Option<BypassStatus>,
+}
+
+/// Names of a municipality that applications refuse our certificates for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BypassStatus {
+    /// `off`, `suggest` or `automatic`.
+    pub mode: String,
+    /// How many, by state: `candidate`, `suggested`, `approved`, `expired`, `forgotten`.
+    pub names: BTreeMap<String, u64>,
+    /// Names that left for want of room before anything came of them.
+    pub displaced: u64,
 }
 
 /// A municipality's inspector, and how much of its traffic was opened.

@@ -20,6 +20,7 @@
 mod account;
 mod ahead;
 mod budget;
+mod bypass;
 mod explicit;
 pub mod http;
 mod link;

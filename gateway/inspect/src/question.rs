@@ -6,6 +6,7 @@ use std::sync::Arc;
 use policy::tls::{Asked, Ech, Opening as Speaks, Ruling, TlsAction, Transport};
 use tokio::sync::watch;
 
+use crate::bypass::Bypassed;
 use crate::opening::TlsHello;
 use crate::setting::Active;
 use crate::wire::{Rule, Session};
@@ -56,14 +57,33 @@ impl Question {
         }
     }
 
-    /// Waits for a policy that answers otherwise.
-    pub(crate) async fn overruled(self, mut settings: watch::Receiver<Option<Arc<Active>>>, action: TlsAction) {
-        while settings.changed().await.is_ok() {
-            let setting = settings.borrow_and_update().clone();
-            if setting.is_some_and(|active| self.ruling(&active).action != action) {
+    /// Waits for a policy that answers otherwise; or, of a connection that goes by unopened, for its name not to be let by
+    /// any more.
+    pub(crate) async fn overruled(
+        self,
+        mut settings: watch::Receiver<Option<Arc<Active>>>,
+        action: TlsAction,
+        mut goes_by: Option<watch::Receiver<Arc<Bypassed>>>,
+    ) {
+        loop {
+            let changed = match &mut goes_by {
+                None => settings.changed().await,
+                Some(names) => tokio::select! {
+                    changed = settings.changed() => changed,
+                    changed = names.changed() => changed,
+                },
+            };
+            if changed.is_err() {
+                return std::future::pending().await;
+            }
+            let Some(active) = settings.borrow_and_update().clone() else { continue };
+            let ruling = self.ruling(&active);
+            let lets_by = |names: &mut watch::Receiver<Arc<Bypassed>>| {
+                names.borrow_and_update().lets_by(&active, &ruling, self.client, self.hello.as_deref())
+            };
+            if ruling.action != action || !goes_by.as_mut().is_none_or(lets_by) {
                 return;
             }
         }
-        std::future::pending().await
     }
 }

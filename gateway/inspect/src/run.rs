@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::account::Account;
 use crate::budget::Budget;
+use crate::bypass::Bypassed;
 use crate::options::Options;
 use crate::pulse::Pulse;
 use crate::quic::Datagrams;
@@ -27,6 +28,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 pub struct Shared {
     /// What connections are decided by; none before the daemon has spoken.
     pub setting: watch::Sender<Option<Arc<Active>>>,
+    /// Names that are passed on unopened.
+    pub bypassed: watch::Sender<Arc<Bypassed>>,
     /// Whether the process is to end.
     pub ending: watch::Sender<bool>,
     /// What became of connections.
@@ -59,6 +62,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let (account, sessions) = Account::new();
     let shared = Arc::new(Shared {
         setting: watch::Sender::new(None),
+        bypassed: watch::Sender::new(Arc::default()),
         ending: watch::Sender::new(false),
         account,
         budget: Budget::new().context("the kernel does not tell of this process' memory")?,

@@ -1,15 +1,16 @@
 //! One connection, from its arrival to its end.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use policy::tls::{Asked, ClientCertificates, Ech, Opening as Speaks, TlsAction, Transport, canonical};
+use policy::tls::{Asked, ClientCertificates, Ech, Opening as Speaks, Ruling, TlsAction, Transport, canonical};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::bypass::{Bypassed, may_pass};
 use crate::explicit::Settings;
 use crate::http::{Protocol, relay};
 use crate::names::Belongs;
@@ -49,8 +50,9 @@ pub async fn serve(shared: Arc<Shared>, client: TcpStream, from: SocketAddr, arr
         Some(active) => {
             session.generation = active.generation;
             session.reason = Reason::Rule;
+            let (next, bypassed) = (settings.clone(), shared.bypassed.subscribe());
             let mut connection =
-                Serving { active, session: &mut session, bytes: &bytes, settings: settings.clone(), asked: None };
+                Serving { active, session: &mut session, bytes: &bytes, settings: next, bypassed, asked: None };
             let ended = match arrival {
                 Arrival::Transparent => tokio::select! {
                     biased;
@@ -96,6 +98,7 @@ pub(crate) fn begun(
         reason: Reason::NotReady,
         rule: None,
         upstream: None,
+        refused: None,
         requests: 0,
         bytes: [0; 2],
     })
@@ -108,6 +111,8 @@ pub(crate) struct Serving<'s> {
     pub(crate) bytes: &'s [Cell<u64>; 2],
     /// Policies to come.
     settings: watch::Receiver<Option<Arc<Active>>>,
+    /// Names that are passed on unopened.
+    bypassed: watch::Receiver<Arc<Bypassed>>,
     /// The name that the proxy was asked for.
     pub(crate) asked: Option<String>,
 }
@@ -124,6 +129,8 @@ pub(crate) enum Told {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Said {
     pub(crate) action: TlsAction,
+    /// Whether it is passed on unopened all the same.
+    goes_by: bool,
     trust_sni: bool,
     client_certificates: ClientCertificates,
 }
@@ -159,12 +166,17 @@ impl Serving<'_> {
         if said.action != TlsAction::Block && !said.trust_sni && self.contradicts(spoken.hello().map(Arc::as_ref)) {
             return self.refuse(&client, &spoken.kind, Reason::FalseSni).map(told);
         }
+        let goes_by = said.goes_by.then(|| self.bypassed.clone());
         let question = Question::of(self.session, speaks, spoken.hello().cloned());
-        let overruled = question.overruled(self.settings.clone(), said.action);
+        let overruled = question.overruled(self.settings.clone(), said.action, goes_by);
         let carried_out = async {
             match said.action {
                 TlsAction::Splice => self.splice(client, spoken, server, said.trust_sni).await,
                 TlsAction::Block => self.refuse(&client, &spoken.kind, Reason::Rule),
+                TlsAction::Inspect if said.goes_by => match self.splice(client, spoken, server, false).await {
+                    Ok(()) => Err(Reason::Bypass),
+                    Err(reason) => Err(reason),
+                },
                 TlsAction::Inspect => self.inspect(client, spoken, server, said).await,
             }
         };
@@ -226,10 +238,12 @@ impl Serving<'_> {
         let active = Arc::clone(&self.active);
         let question = Question::of(self.session, speaks, hello.cloned());
         let ruling = question.ruling(&active);
+        let goes_by = self.bypassed.borrow().lets_by(&active, &ruling, question.client, hello.map(Arc::as_ref));
         if counts {
             question.note(self.session, &ruling);
         }
-        Said { action: ruling.action, trust_sni: ruling.trust_sni, client_certificates: ruling.client_certificates }
+        let Ruling { action, trust_sni, client_certificates, .. } = ruling;
+        Said { action, goes_by, trust_sni, client_certificates }
     }
 
     async fn connect(&self, client: &TcpStream) -> Result<TcpStream, Reason> {
@@ -320,6 +334,8 @@ impl Serving<'_> {
             on_bad_certificate: active.on_bad_certificate,
             connection,
             rules: rules.clone(),
+            may_pass: may_pass(&active, self.session.client.ip(), hello),
+            restricted: active.http.restricted(),
             bytes: self.bytes,
         };
         match opening.run(client, bytes, server).await {
@@ -332,6 +348,7 @@ impl Serving<'_> {
                 self.blocked_by(&rules);
                 self.session.upstream = opened.upstream;
                 self.session.requests = opened.requests;
+                self.session.refused = opened.refused;
                 if matches!(
                     opened.reason,
                     Some(

@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub events_lost_followers: u64,
     /// What inspectors did.
     pub coverage: Vec<Coverage>,
+    /// Names that applications refuse our certificates for, by municipality.
+    pub bypass: BTreeMap<String, Bypassed>,
     /// What lies over the policy.
     pub overlays: OverlayCounts,
     /// When the daemon started, seconds since 1970.
@@ -86,12 +88,22 @@ pub struct Ways {
     pub bytes: [u64; 2],
 }
 
+/// Names of one municipality that applications refuse our certificates for.
+#[derive(Clone, Debug, Default)]
+pub struct Bypassed {
+    /// How many, by state.
+    pub names: BTreeMap<String, u64>,
+    /// Names that left for want of room.
+    pub displaced: u64,
+}
+
 /// The text of a scrape.
 pub fn encode(snapshot: &Snapshot) -> anyhow::Result<String> {
     let registry = Registry::new();
     packets(&registry, snapshot)?;
     events(&registry, snapshot)?;
     coverage(&registry, &snapshot.coverage)?;
+    bypass(&registry, &snapshot.bypass)?;
     overlays(&registry, &snapshot.overlays)?;
     let flows = IntGaugeVec::new(Opts::new("bangasa_flows", "live flows, by municipality"), &["municipality"])?;
     for (municipality, count) in &snapshot.flows {
@@ -213,6 +225,23 @@ fn coverage(registry: &Registry, coverage: &[Coverage]) -> anyhow::Result<()> {
     register(registry, connections)?;
     register(registry, bytes)?;
     register(registry, lost)
+}
+
+/// Names that are not, or may soon not be, opened.
+fn bypass(registry: &Registry, bypass: &BTreeMap<String, Bypassed>) -> anyhow::Result<()> {
+    let help = "names that applications refuse our certificates for, by what has become of them (candidate, suggested, \
+                approved: passed on unopened, expired, forgotten)";
+    let names = IntGaugeVec::new(Opts::new("bangasa_bypass_names", help), &["municipality", "state"])?;
+    let help = "such names that left for want of room before anything came of them";
+    let displaced = IntCounterVec::new(Opts::new("bangasa_bypass_displaced_total", help), &["municipality"])?;
+    for (municipality, one) in bypass {
+        for (state, count) in &one.names {
+            names.with_label_values(&[municipality, state]).set(clamp(*count));
+        }
+        displaced.with_label_values(&[municipality]).inc_by(one.displaced);
+    }
+    register(registry, names)?;
+    register(registry, displaced)
 }
 
 /// What operators laid over the policy.

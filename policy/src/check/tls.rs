@@ -201,7 +201,7 @@ impl ResolvedTls<'_> {
         Some(Tls {
             default: self.raw.default.as_ref().map(|default| default.value),
             on_bad_certificate: self.raw.on_bad_certificate,
-            bypass: self.raw.bypass,
+            bypass: self.raw.bypass.as_ref().map(|bypass| bypass.value).unwrap_or_default(),
             rules: self.rules.iter().map(|rule| rule.finish(report)).collect::<Option<_>>()?,
         })
     }

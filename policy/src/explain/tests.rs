@@ -3,7 +3,7 @@
 use super::*;
 use crate::http::{FileType, HttpAction};
 use crate::source::Source;
-use crate::tls::{Opening, TlsAction};
+use crate::tls::{Ech, Opening, TlsAction};
 
 const PREFECTURE: &str = r#"schema = 1
 [prefecture]
@@ -217,6 +217,28 @@ fn what_is_inspected_says_what_becomes_of_it_while_nobody_can() {
     assert_eq!((verdict, reason, otherwise.as_str()), ("inspect", "rule", "forward, while the inspector is down"));
     let (verdict, reason, _) = said(&spliced, InspectorState::Down);
     assert_eq!((verdict, reason), ("forward", "inspector_down"));
+}
+
+#[test]
+fn what_may_be_bypassed_is_told() {
+    let sendai = SENDAI.replacen("[tls]\n", "[tls]\nbypass = \"suggest\"\n", 1);
+    let files = [("prefecture.toml", PREFECTURE), ("municipalities/sendai.toml", sendai.as_str())];
+    let files = files.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()));
+    let on = crate::check(&Source { files: files.into() }).policy.expect("it is sound");
+    let packet = "tcp 10.4.7.7:51000 > 192.0.2.4:8443";
+    let told = |policy: &Policy, name: &str, ech| {
+        let hello = Hello { sni: Some(name.to_owned()), ech, ..Hello::empty() };
+        let explanation = explain(policy, "lan0.101", packet, Some(&hello)).expect(packet);
+        let is_told = explanation.to_string().contains("once `bangasa bypass` has approved the name");
+        assert_eq!(explanation.tls.map(|tls| tls.may_bypass), Some(is_told), "{name}");
+        is_told
+    };
+    assert!(told(&on, "app.example", Ech::Absent));
+    assert!(!told(&on, "app.example", Ech::Offered), "another name may be hidden");
+    assert!(!told(&on, "a.drive.example", Ech::Absent), "HTTP rules speak of it");
+    assert!(!told(&on, "login.microsoft.com", Ech::Absent), "it is told whose accounts may be used");
+    assert!(!told(&on, "www.bank.example", Ech::Absent), "it is spliced anyway");
+    assert!(!told(&policy(), "app.example", Ech::Absent), "it is off");
 }
 
 #[test]

@@ -8,8 +8,11 @@ use super::hello::{Hello, HelloError};
 use super::packet::{Asked as Packet, Carried};
 use super::{DecidingRule, Step};
 use crate::checked::Policy;
+use crate::http::HttpDecider;
 use crate::model::Stage;
-use crate::tls::{Asked, ClientCertificates, Decider, Layer, Opening, Ruling, TlsAction, Transport, View, canonical};
+use crate::tls::{
+    Asked, Bypass, ClientCertificates, Decider, Ech, Layer, Opening, Ruling, TlsAction, Transport, View, canonical,
+};
 
 /// What becomes of the connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,6 +27,8 @@ pub struct TlsAnswer {
     pub trust_sni: bool,
     /// [`Ruling::client_certificates`].
     pub client_certificates: ClientCertificates,
+    /// Whether it is passed on unopened once `bangasa bypass` has approved the name, which only the running gateway knows.
+    pub may_bypass: bool,
 }
 
 /// The step of a connection that is inspected, and what it comes to.
@@ -41,6 +46,8 @@ pub(super) fn judge(
     let Some(view) = View::of(policy, municipality) else { return Ok(None) };
     let hello = &Hello { opening: hello.opening_over(transport)?, ..hello.clone() };
     let looked_at = looked_at(&view, hello);
+    let bypass = view.bypass.mode;
+    let http = HttpDecider::new(view.clone())?;
     let decider = Decider::new(view)?;
     let alpn: Vec<&[u8]> = hello.alpn.iter().map(String::as_bytes).collect();
     let asked = Asked {
@@ -55,13 +62,20 @@ pub(super) fn judge(
     };
     let mut skipped = Vec::new();
     let ruling = decider.judge(&asked, |rule, why| skipped.push(super::skipped(&rule.rule, why)));
-    let said = said(&ruling, transport, hello);
+    let is_named = hello.ech == Ech::Absent
+        && hello.sni.as_ref().is_some_and(|name| http.must_see(Some(packet.source), name).is_none());
+    let may_bypass = bypass != Bypass::Off && ruling.action == TlsAction::Inspect && is_named;
+    let mut said = said(&ruling, transport, hello);
+    if may_bypass {
+        said.push_str("; passed on unopened once `bangasa bypass` has approved the name");
+    }
     let answer = TlsAnswer {
         transport,
         action: ruling.action,
         rule: ruling.rule.map(DecidingRule::from),
         trust_sni: ruling.trust_sni,
         client_certificates: ruling.client_certificates,
+        may_bypass,
     };
     Ok(Some((Step { stage: Stage::Tls, looked_at, said, skipped }, answer)))
 }

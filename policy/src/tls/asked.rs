@@ -35,6 +35,8 @@ pub struct Ruling<'d> {
     /// Whether the name that the client sent is believed. Otherwise a spliced connection may only go to an address that
     /// the name resolves to.
     pub trust_sni: bool,
+    /// Whether that rule asks for names of the server: what it says is meant for this very name.
+    pub names_server: bool,
     /// What to do if the server of an inspected connection asks for a certificate.
     pub client_certificates: ClientCertificates,
 }

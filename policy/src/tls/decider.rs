@@ -53,12 +53,19 @@ impl Decider {
                         action: rule.action,
                         rule: Some(&rule.rule),
                         trust_sni: rule.trust_sni,
+                        names_server: rule.sni.is_some(),
                         client_certificates: rule.client_certificates,
                     };
                 }
             }
         }
-        Ruling { action: self.default, rule: None, trust_sni: false, client_certificates: ClientCertificates::Refuse }
+        Ruling {
+            action: self.default,
+            rule: None,
+            trust_sni: false,
+            names_server: false,
+            client_certificates: ClientCertificates::Refuse,
+        }
     }
 
     /// The first thing that a rule asks for in vain; what is told in few steps comes first.

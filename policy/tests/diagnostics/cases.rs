@@ -216,6 +216,16 @@ pub fn cases() -> Vec<Case> {
             "resolvers = [\"192.0.2.53\"]\nroots = [\"roots/partner.pem\"]\n[[tls.rule]]\nname = \"銀行\"",
             "default = \"splice\"\n[[tls.rule]]\nname = \"銀行\"\ntrust_sni = true",
         ),
+        ("bypass_no_resolver", "no-resolver", "resolvers = [\"192.0.2.53\"]\n", "bypass = \"automatic\"\n"),
+        ("bypass_type", "wrong-type", "resolvers = ", "bypass = true\nresolvers = "),
+        ("bypass_word", "bad-value", "resolvers = ", "bypass = \"automatc\"\nresolvers = "),
+        ("bypass_limit", "bad-limit", "resolvers = ", "bypass = { clients = 1 }\nresolvers = "),
+        (
+            "bypass_table",
+            "bad-span",
+            "resolvers = ",
+            "bypass = { mode = \"on\", clients = \"3\", within = \"a day\", for = \"500d\", until = 1 }\nresolvers = ",
+        ),
         ("proxy_no_resolver", "no-resolver", "[tls]\nresolvers = [\"192.0.2.53\"]\n", "[proxy]\nport = 8080\n[tls]\n"),
         (
             "proxy_port",

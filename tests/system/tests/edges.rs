@@ -24,7 +24,7 @@ const OURS: [(&str, &[&str]); 11] = [
 const PROOF: [&str; 5] = ["bench", "fuzz", "lab", "system", "tasks"];
 
 /// Foreign crates that only one of ours may use, or two, [`PROOF`] excepted.
-const KEPT_BY: [(&str, &str); 27] = [
+const KEPT_BY: [(&str, &str); 28] = [
     ("aya", "dataplane"),
     ("aya-obj", "dataplane"),
     ("aya-ebpf", "filters"),

@@ -4,6 +4,8 @@
 
 #[path = "live/apply_in_a_flood.rs"]
 mod apply_in_a_flood;
+#[path = "live/bypass.rs"]
+mod bypass;
 #[path = "live/byte_for_byte.rs"]
 mod byte_for_byte;
 #[path = "live/checksums.rs"]

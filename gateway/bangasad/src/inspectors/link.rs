@@ -22,7 +22,7 @@ use super::health::tell_fast_path;
 use super::process::{Namespace, Process};
 use super::{Inspector, Places, setting, told};
 use crate::daemon::Daemon;
-use crate::log;
+use crate::{bypass, log};
 
 /// Orders that may wait: a setting each.
 const ORDERS: usize = 4;
@@ -142,6 +142,7 @@ fn begin(daemon: &Daemon, id: &str, conversation: u64, orders: mpsc::Sender<Arc<
         inspector.orders = Some(orders);
         inspector.conversation = conversation;
         inspector.sent = None;
+        inspector.bypassed = None;
         inspector.accepted = None;
         inspector.places = places;
         inspector.process = process.or(inspector.process.take());
@@ -188,7 +189,10 @@ fn hear(daemon: &Daemon, id: &str, conversation: u64, report: Report) {
                 format!("the inspector of `{id}` cannot use generation {generation}: {}", because.escape_debug()),
             );
         }),
-        Report::Session(session) => told::record(daemon, id, &session),
+        Report::Session(session) => {
+            told::record(daemon, id, &session);
+            bypass::hear(daemon, id, &session);
+        }
         Report::Totals(totals) => with(daemon, id, conversation, |inspector| inspector.totals = totals),
     }
 }

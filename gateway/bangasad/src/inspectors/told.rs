@@ -42,6 +42,7 @@ pub fn record(daemon: &Daemon, id: &str, session: &Session) {
             ja4: session.ja4.clone(),
             ech: session.ech,
             upstream: session.upstream.clone(),
+            refused: session.refused.map(|refused| refused.sign.name().into()),
             requests: session.requests,
             bytes_sent: session.bytes[0],
             bytes_received: session.bytes[1],

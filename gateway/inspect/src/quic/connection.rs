@@ -203,7 +203,7 @@ impl Connection<'_> {
         let mut first = self.hearing.initial().map(<[u8]>::to_vec);
         self.send_held(&upstream);
         self.flow.upstream.replace(Some(Rc::clone(&upstream)));
-        let overruled = question.clone().overruled(self.place.shared.setting.subscribe(), TlsAction::Splice);
+        let overruled = question.clone().overruled(self.place.shared.setting.subscribe(), TlsAction::Splice, None);
         let mut overruled = std::pin::pin!(overruled);
         let mut ending = self.place.shared.ending.subscribe();
         loop {

@@ -14,10 +14,10 @@ pub struct Client {
 
 impl Client {
     /// To a server of this name; always the same, so that its parts fit together.
-    pub fn new(name: &'static str) -> Self {
-        static HELLOS: std::sync::Mutex<Vec<(&str, Vec<u8>)>> = std::sync::Mutex::new(Vec::new());
+    pub fn new(name: &str) -> Self {
+        static HELLOS: std::sync::Mutex<Vec<(String, Vec<u8>)>> = std::sync::Mutex::new(Vec::new());
         let mut hellos = HELLOS.lock().unwrap();
-        if let Some((_, hello)) = hellos.iter().find(|(known, _)| *known == name) {
+        if let Some((_, hello)) = hellos.iter().find(|(known, _)| known == name) {
             return Self { hello: hello.clone() };
         }
         let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
@@ -27,10 +27,10 @@ impl Client {
             .with_no_client_auth();
         config.alpn_protocols = vec![b"h3".to_vec()];
         let mut client =
-            ClientConnection::new(Arc::new(config), Version::V1, name.try_into().unwrap(), Vec::new()).unwrap();
+            ClientConnection::new(Arc::new(config), Version::V1, name.to_owned().try_into().unwrap(), Vec::new()).unwrap();
         let mut hello = Vec::new();
         client.write_hs(&mut hello);
-        hellos.push((name, hello.clone()));
+        hellos.push((name.to_owned(), hello.clone()));
         Self { hello }
     }
 }
