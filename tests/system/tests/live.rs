@@ -40,6 +40,8 @@ mod qinq;
 mod refusals;
 #[path = "live/routes.rs"]
 mod routes;
+#[path = "live/scanner.rs"]
+mod scanner;
 #[path = "live/tcp_states.rs"]
 mod tcp_states;
 #[path = "live/tour.rs"]
