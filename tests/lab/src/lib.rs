@@ -22,6 +22,7 @@ pub mod responder;
 pub mod server;
 pub mod site;
 pub mod switch;
+pub mod visitor;
 pub mod wire;
 
 pub use count::Counter;

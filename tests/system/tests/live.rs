@@ -42,6 +42,8 @@ mod refusals;
 mod routes;
 #[path = "live/scanner.rs"]
 mod scanner;
+#[path = "live/soak.rs"]
+mod soak;
 #[path = "live/tcp_states.rs"]
 mod tcp_states;
 #[path = "live/tour.rs"]
