@@ -7,8 +7,12 @@ setup:
 	$(TASK) setup
 demo:
 	$(TASK) demo
+drills:
+	$(TASK) drills
 test:
 	$(TASK) test
+test-kernels:
+	$(TASK) test-kernels
 bench:
 	$(TASK) bench
 lint:
@@ -16,4 +20,4 @@ lint:
 fuzz-smoke:
 	$(TASK) fuzz-smoke
 
-.PHONY: setup demo test bench lint fuzz-smoke
+.PHONY: setup demo drills test test-kernels bench lint fuzz-smoke

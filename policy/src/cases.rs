@@ -10,6 +10,7 @@ mod fragments;
 mod frames;
 mod generations;
 mod inspectors;
+mod inspectors_down;
 mod nat;
 mod parse;
 mod policies;
@@ -25,7 +26,7 @@ use std::net::Ipv4Addr;
 use abi::{Reason, Verdict};
 
 use crate::judgement::Judgement;
-use crate::model::{Effects, enter};
+use crate::model::{Effects, InspectorState, enter};
 use crate::source::Source;
 
 /// A story told in packets, from an empty gateway on.
@@ -42,6 +43,8 @@ pub struct Case {
 pub enum Step {
     /// A policy becomes the next generation; the first is 1.
     Install(Source),
+    /// From now on a municipality's inspector serves, or does not; at first all do.
+    Inspector(&'static str, InspectorState),
     /// A packet enters.
     Packet(Packet),
 }
@@ -127,6 +130,7 @@ pub fn all() -> Vec<Case> {
         generations::cases(),
         vouched::cases(),
         inspectors::cases(),
+        inspectors_down::cases(),
         proxy::cases(),
     ]
     .concat()
@@ -144,6 +148,11 @@ impl Case {
 
     fn install(mut self, policy: Source) -> Self {
         self.steps.push(Step::Install(policy));
+        self
+    }
+
+    fn inspector(mut self, municipality: &'static str, state: InspectorState) -> Self {
+        self.steps.push(Step::Inspector(municipality, state));
         self
     }
 

@@ -24,7 +24,7 @@ use crate::diagnostic::{Diagnostic, Problem, Report, Span, did_you_mean};
 use crate::parse;
 use crate::parse::raw::{RawPolicy, RawPrefecture};
 use crate::source::Source;
-use crate::tls::Root;
+use crate::tls::{RevocationLists, Root};
 use http::ResolvedHttp;
 use municipality::Town;
 use names::NameLists;
@@ -57,7 +57,7 @@ pub fn check(source: &Source) -> Checked {
     let mut essential = Vec::new();
     let mut baseline = Vec::new();
     let mut above = None;
-    let mut roots = Vec::new();
+    let (mut roots, mut crls) = (Vec::new(), Vec::new());
     if let Some(prefecture) = &raw.prefecture {
         ports(prefecture, &mut report);
         essential = sets.resolve_items(&prefecture.essential, Home::Prefecture, &mut report).ranges().prefixes();
@@ -66,6 +66,7 @@ pub fn check(source: &Source) -> Checked {
         let http = http::resolve(&prefecture.http, Home::Prefecture, None, &mut sets, &mut names, &mut report);
         above = Some((prefecture, tls, http));
         roots = tls::roots(source, prefecture, &mut report);
+        crls = tls::crls(source, prefecture, &mut report);
     }
     let above_all = raw.prefecture.as_ref();
     let town = |raw| municipality::municipality(raw, above_all, &mut sets, &mut names, &mut report);
@@ -89,8 +90,8 @@ pub fn check(source: &Source) -> Checked {
     let feeds = sets.feeds(&raw);
     let parts = || {
         let (prefecture, tls, http) = above?;
-        let parts =
-            Parts { prefecture, sets, names, block, essential, baseline: &baseline, tls, http, roots, towns: &towns };
+        let (baseline, towns) = (&*baseline, &*towns);
+        let parts = Parts { prefecture, sets, names, block, essential, baseline, tls, http, roots, crls, towns };
         parts.assemble(&report)
     };
     let policy = if report.errors() == 0 { parts() } else { None };
@@ -120,6 +121,7 @@ struct Parts<'p, 'r> {
     tls: ResolvedTls<'r>,
     http: ResolvedHttp<'r>,
     roots: Vec<Root>,
+    crls: Vec<RevocationLists>,
     towns: &'p [Town<'r>],
 }
 
@@ -143,6 +145,7 @@ impl Parts<'_, '_> {
             http: self.http.finish(report)?,
             resolvers: prefecture.tls.resolvers.items.iter().map(|resolver| resolver.value).collect(),
             roots: self.roots,
+            crls: self.crls,
             municipalities: municipalities.into(),
             sets: self
                 .sets

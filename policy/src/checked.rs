@@ -20,7 +20,8 @@ pub use proxy::Proxy;
 pub use tls::{Hosts, NameList, Tls, TlsRule};
 
 use crate::source::Location;
-use crate::tls::{Limits, Root};
+use crate::tls::{Limits, RevocationLists, Root};
+use crate::words::words;
 
 /// A whole prefecture; by default one with nothing in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub struct Policy {
     pub resolvers: Vec<SocketAddr>,
     /// `[tls] roots`: further roots that upstream certificates may chain to.
     pub roots: Vec<Root>,
+    /// `[tls] crls`: certificates that authorities have taken back.
+    pub crls: Vec<RevocationLists>,
     /// `[http]`: the prefecture's rules, before any municipality's.
     pub http: Http,
     /// Sorted by id.
@@ -159,8 +162,20 @@ pub struct Rule {
     pub services: Option<Vec<Service>>,
     /// What it says.
     pub action: Action,
+    /// Where that is to inspect: what happens while nobody can.
+    pub when_down: WhenDown,
     /// Where it stands.
     pub location: Location,
+}
+
+words! {
+    /// What becomes of a rule's new connections while the municipality's inspector is not there.
+    WhenDown {
+        /// They do not come about.
+        Closed = "closed",
+        /// The fast path forwards them, unopened.
+        Splice = "splice",
+    }
 }
 
 /// A protocol, with destination ports where it has them.

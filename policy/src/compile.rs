@@ -27,7 +27,7 @@ pub use ground::Ground;
 use ground::Parts;
 
 use crate::blocked::{Blocked, Numbered, Unblocked};
-use crate::checked::{Action, Isolation, Policy};
+use crate::checked::{Action, Isolation, Policy, WhenDown};
 use crate::classes::{Marks, Tag, classes};
 use crate::describe::Glossary;
 use crate::numbering::Numbering;
@@ -73,6 +73,8 @@ pub struct RuleDoc {
     pub directions: Vec<abi::Direction>,
     /// What it says.
     pub action: Action,
+    /// Where that is to inspect: what happens while nobody can.
+    pub when_down: WhenDown,
     /// Where it stands.
     pub location: Location,
 }

@@ -13,7 +13,10 @@ mod tls;
 use serde::Serialize;
 
 use crate::checked::Policy;
-use crate::model::{BadPortName, INSPECTOR, Mismatch, Model, Skipped, Stage, Step, Trace, counted, enter, inspector};
+use crate::model::{
+    BadPortName, INSPECTOR, InspectorState, Mismatch, Model, Skipped, Stage, Step, Trace, counted, enter, inspector,
+};
+use crate::overlay::Overlays;
 use crate::source::Location;
 use crate::tls::{Layer, RuleRef, TlsAction};
 use abi::Verdict;
@@ -50,6 +53,9 @@ pub struct Explanation {
     pub tls: Option<TlsAnswer>,
     /// What HTTP rules say, if there is a request and the connection is opened.
     pub http: Option<HttpAnswer>,
+    /// Indicators and isolations that concern it; only of what is installed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overlays: Vec<String>,
 }
 
 /// A rule and where it stands.
@@ -93,6 +99,20 @@ pub enum ExplainError {
 /// # Errors
 /// The port, the text or the hello is not understood; the message says what is.
 pub fn explain(policy: &Policy, port: &str, packet: &str, hello: Option<&Hello>) -> Result<Explanation, ExplainError> {
+    explain_while(InspectorState::Serving, policy, port, packet, hello)
+}
+
+/// The same, with all inspectors as they are said to be.
+///
+/// # Errors
+/// As [`explain`].
+pub fn explain_while(
+    inspectors: InspectorState,
+    policy: &Policy,
+    port: &str,
+    packet: &str,
+    hello: Option<&Hello>,
+) -> Result<Explanation, ExplainError> {
     hello.map_or(Ok(()), Hello::check)?;
     let asked = packet::parse(packet)?;
     let (base, frame) = enter(port, &frame::build(&asked))?;
@@ -104,7 +124,9 @@ pub fn explain(policy: &Policy, port: &str, packet: &str, hello: Option<&Hello>)
         return Err(ExplainError::UnknownPort { port: port.to_owned(), known: ports(policy) });
     }
     let mut trace = Trace::on();
-    let (judgement, rule) = Model::new(policy, FIRST_GENERATION).judge_traced(base, 0, &frame, &mut trace);
+    let mut model = Model::new(policy, FIRST_GENERATION);
+    policy.municipalities.iter().for_each(|municipality| model.set_inspector(&municipality.id, inspectors));
+    let (judgement, rule) = model.judge_traced(base, 0, &frame, &mut trace);
     let mut steps = trace.into_steps();
     let (mut answer, mut http) = (None, None);
     let is_inspected = judgement.verdict == Verdict::Inspect;
@@ -137,7 +159,26 @@ pub fn explain(policy: &Policy, port: &str, packet: &str, hello: Option<&Hello>)
         direction: judgement.direction.name(),
         tls: answer,
         http,
+        overlays: Vec::new(),
     })
+}
+
+/// The same as [`explain_while`], with what operators have laid over the policy.
+///
+/// # Errors
+/// As [`explain`].
+pub fn explain_installed(
+    inspectors: InspectorState,
+    policy: &Policy,
+    overlays: &Overlays,
+    port: &str,
+    packet: &str,
+    hello: Option<&Hello>,
+) -> Result<Explanation, ExplainError> {
+    let explanation = explain_while(inspectors, &overlays.over(policy), port, packet, hello)?;
+    let asked = packet::parse(packet)?;
+    let about = overlays.about(policy, explanation.municipality.as_deref(), [asked.source, asked.destination]);
+    Ok(Explanation { overlays: about, ..explanation })
 }
 
 /// What becomes of the request, if there is one and anybody sees it.

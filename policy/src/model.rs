@@ -17,6 +17,7 @@ mod crossing;
 mod enter;
 mod flow;
 mod flows;
+mod inspector;
 mod isolation;
 mod municipality;
 mod nat;
@@ -40,11 +41,13 @@ use crate::checked::Policy;
 use crate::judgement::Judgement;
 use crossing::{Crossing, Exit};
 use flows::Flows;
+use inspector::Down;
 use packet::{Contents, Parsed};
 use prefecture::{Prefecture, Rule, Sender};
 
 pub(crate) use addresses::AddressSet;
 pub use enter::{BadPortName, INSPECTOR, enter, inspector};
+pub use inspector::InspectorState;
 pub(crate) use prefecture::Rule as PreparedRule;
 pub use rules::Mismatch;
 pub(crate) use rules::{Call, first_match};
@@ -58,6 +61,7 @@ pub struct Model {
     generation: u32,
     prefecture: Option<Prefecture>,
     flows: Flows,
+    down: Down,
     effects: Effects,
 }
 
@@ -95,6 +99,11 @@ impl Model {
         self.judge_traced(port, now_ns, frame, &mut Trace::default()).0
     }
 
+    /// Whether a municipality's inspector serves from now on; all of them do until this says otherwise.
+    pub fn set_inspector(&mut self, municipality: &str, state: InspectorState) {
+        self.down.set(municipality, state);
+    }
+
     /// What the last packet did besides getting its verdict.
     pub fn last_effects(&self) -> Effects {
         self.effects
@@ -123,7 +132,9 @@ impl Model {
         let municipality = if let Sender::Inspector(municipality) = sender { Some(municipality) } else { None };
         let now_s = u32::try_from(now_ns / NS_PER_S).unwrap_or(u32::MAX);
         let effects = Effects::default();
-        let mut x = Crossing { prefecture, generation, port, sender, direction, now_s, trace, municipality, effects };
+        let down = &self.down;
+        let mut x =
+            Crossing { prefecture, generation, port, sender, direction, now_s, down, trace, municipality, effects };
         let parsed = packet::parse(frame);
         let (ControlFlow::Break(exit) | ControlFlow::Continue(exit)) = stages(&mut x, &parsed, &mut self.flows);
         if exit.verdict != Verdict::Drop {

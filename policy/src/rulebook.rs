@@ -15,7 +15,7 @@ use abi::limits::{RULEBOOK_RULES, RULES};
 use abi::tables::{RULES_A_WORD, Row, Rulebook, action};
 use ipnet::IpNet;
 
-use crate::checked::{Action, Addresses, Policy, Rule, Service};
+use crate::checked::{Action, Addresses, Policy, Rule, Service, WhenDown};
 use crate::compile::{CapacityError, RuleDoc};
 use crate::source::Location;
 use rows::Rows;
@@ -204,6 +204,7 @@ impl<'a> Rulebooks<'a> {
             municipality: municipality.map(str::to_owned),
             directions: rule.directions.clone(),
             action: rule.action,
+            when_down: rule.when_down,
             location: rule.location.clone(),
         });
         let mut prefixes = |side: &'a Option<Addresses>| {
@@ -311,7 +312,8 @@ impl<'a> Rulebooks<'a> {
     pub fn lay_out(self, docs: &[RuleDoc]) -> Layout {
         let mut rules = vec![0; docs.len() / RULES_A_WORD as usize + 1];
         for (number, doc) in (1..).zip(docs) {
-            rules[number / RULES_A_WORD as usize] |= action_number(doc.action) << (number as u32 % RULES_A_WORD * 2);
+            rules[number / RULES_A_WORD as usize] |=
+                action_number(doc.action, doc.when_down) << (number as u32 % RULES_A_WORD * 2);
         }
         let rulebooks = self.books.iter().map(|book| Rulebook {
             service_views: 0,
@@ -320,7 +322,7 @@ impl<'a> Rulebooks<'a> {
             pairs: 0,
             destinations: 0,
             summaries: book.summaries as u8,
-            default_action: action_number(book.default) as u8,
+            default_action: action_number(book.default, WhenDown::Closed) as u8,
         });
         Layout { rulebooks: rulebooks.collect(), rows: self.rows.into_words(), rules }
     }
@@ -342,10 +344,11 @@ pub(crate) struct Layout {
     pub rules: Vec<u32>,
 }
 
-fn action_number(says: Action) -> u32 {
-    match says {
-        Action::Deny => action::DENY,
-        Action::Allow => action::ALLOW,
-        Action::Inspect => action::INSPECT,
+fn action_number(says: Action, when_down: WhenDown) -> u32 {
+    match (says, when_down) {
+        (Action::Deny, _) => action::DENY,
+        (Action::Allow, _) => action::ALLOW,
+        (Action::Inspect, WhenDown::Closed) => action::INSPECT,
+        (Action::Inspect, WhenDown::Splice) => action::INSPECT_OR_FORWARD,
     }
 }

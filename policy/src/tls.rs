@@ -25,7 +25,7 @@ pub(crate) use heard::Heard;
 pub(crate) use lookup::Lookup;
 pub use names::{NameError, Names, canonical};
 pub(crate) use view::Lists;
-pub use view::{BadView, HostLists, Root, RuleRef, VIEW_VERSION, View, ViewRule};
+pub use view::{BadView, HostLists, RevocationLists, Root, RuleRef, VIEW_VERSION, View, ViewRule};
 
 use serde::{Deserialize, Serialize};
 

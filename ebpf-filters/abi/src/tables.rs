@@ -181,6 +181,8 @@ pub mod action {
     pub const ALLOW: u32 = 1;
     /// Hand to the inspector.
     pub const INSPECT: u32 = 2;
+    /// Hand to the inspector; forward while it does not serve.
+    pub const INSPECT_OR_FORWARD: u32 = 3;
 }
 
 /// Index in `SERVICES` of a protocol and destination port (host order). TCP and UDP have a region each, one entry a

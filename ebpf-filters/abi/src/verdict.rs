@@ -168,6 +168,8 @@ reasons! {
     Inspector = 34, "inspector";
     /// to the municipality's proxy, at the gateway's own address
     Proxy = 35, "proxy";
+    /// to be inspected by its rule, which lets it pass unopened while the municipality's inspector is down
+    InspectorDown = 36, "inspector_down";
 }
 
 /// Room for reasons in a counter row; above every reason's number.

@@ -52,9 +52,13 @@ impl Frame {
         if at > FURTHEST {
             return None;
         }
+        let mut within = u64::from(at);
+        // SAFETY: a mask that changes nothing. The compiler may keep `at` on the stack and read it twice, for the
+        // comparison and for the sum; kernels before 6.8 do not see that both are one value.
+        unsafe { asm!("{at} &= {most}", at = inout(reg) within, most = const FURTHEST, options(pure, nomem, nostack)) };
         // SAFETY: the context is the program's own.
         let (data, data_end) = unsafe { ((*self.ctx).data as usize, (*self.ctx).data_end as usize) };
-        let start = data + at as usize;
+        let start = data + within as usize;
         let mut limit = start;
         // SAFETY: an addition. In this form the compiler cannot turn `start + N > end` into a comparison of `start`, which
         // the verifier does not take as proof.

@@ -106,6 +106,11 @@ pub static SLOW_PATHS: Array<SlowPath, { limits::ATTACHMENTS as usize }> = Array
 #[btf_map]
 pub static TRUNKS: HashMap<u32, Trunk, { limits::ATTACHMENTS as usize }> = HashMap::new();
 
+/// By municipality number: not 0 while its inspector serves. Of no generation, because it is about a process; user space
+/// stores to it through mmap, and it keeps what the last daemon knew.
+#[btf_map]
+pub static INSPECTORS: Array<u64, { limits::MUNICIPALITIES as usize }, MMAP> = Array::new();
+
 /// Flows and aliases, 512 bytes a bucket; the loader sets the size with `FLOW_MASK`. Mapped by user space to list them.
 #[btf_map]
 pub static FLOWS: Array<Bucket, { limits::FLOW_BUCKETS as usize }, MMAP> = Array::new();

@@ -13,7 +13,7 @@ use abi::tables::{JOINED, ONE_RULE, Row, Rulebook, View, action, service_index};
 use abi::{Direction, Reason, Verdict, pairs};
 
 use crate::decision::{Decision, Stage};
-use crate::maps::{ROWS, ROWS_PER_HALF};
+use crate::maps::{INSPECTORS, ROWS, ROWS_PER_HALF};
 use crate::packet::{Packet, note, subprogram};
 use crate::tables;
 
@@ -131,9 +131,21 @@ fn first_match(question: &Question) -> Stage<Ruling> {
     let verdict = match tables::action(half, rule) {
         action::ALLOW => Verdict::Forward,
         action::INSPECT => Verdict::Inspect,
+        action::INSPECT_OR_FORWARD if inspector_serves(question.municipality) => Verdict::Inspect,
+        action::INSPECT_OR_FORWARD => {
+            let decision = Decision::new(Verdict::Forward, Reason::InspectorDown);
+            return Stage::Continue(Ruling { decision, rule });
+        }
         _ => Verdict::Drop,
     };
     Stage::Continue(Ruling { decision: Decision::new(verdict, reason), rule })
+}
+
+/// What the daemon last knew. Only rules that forward otherwise ask.
+#[inline(always)]
+fn inspector_serves(municipality: u16) -> bool {
+    // SAFETY: the entry lives as long as the program. Volatile, because user space stores to it at any time.
+    INSPECTORS.get_ptr(municipality as u32).is_some_and(|word| unsafe { word.read_volatile() } != 0)
 }
 
 /// No rule: no row has this bit.

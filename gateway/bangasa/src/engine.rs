@@ -3,6 +3,7 @@
 mod kernel;
 mod model;
 
+use policy::model::InspectorState;
 use policy::{Judgement, Policy};
 
 use crate::exit::WrongUsage;
@@ -22,15 +23,20 @@ pub trait Engine {
     fn judge(&mut self, port: &str, time_ns: u64, frame: &[u8]) -> anyhow::Result<Judgement>;
 }
 
-/// An engine with a policy as its first generation.
+/// An engine with a policy as its first generation, and all inspectors in one state.
 ///
 /// # Errors
 /// For the kernel: missing privileges, or whatever it refuses.
-pub fn open(kind: Kind, policy: &Policy) -> anyhow::Result<Box<dyn Engine>> {
+pub fn open(kind: Kind, policy: &Policy, inspectors: InspectorState) -> anyhow::Result<Box<dyn Engine>> {
     Ok(match kind {
-        Kind::Kernel => Box::new(kernel::Kernel::open(policy)?),
-        Kind::Model => Box::new(model::Model::new(policy)),
+        Kind::Kernel => Box::new(kernel::Kernel::open(policy, inspectors)?),
+        Kind::Model => Box::new(model::Model::new(policy, inspectors)),
     })
+}
+
+/// What `--inspector-down` says.
+pub fn inspectors(down: bool) -> InspectorState {
+    if down { InspectorState::Down } else { InspectorState::Serving }
 }
 
 /// The generation that a replay judges under.

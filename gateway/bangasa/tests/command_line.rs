@@ -209,6 +209,9 @@ fn explain_names_the_rule_and_its_place() {
     let (_, stdout, _) = explain(&["udp 10.1.2.3:51000 > 192.0.2.7:53", "--json"]);
     let explanation: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!((&explanation["verdict"], &explanation["set"]), (&"drop".into(), &"documentation".into()));
+    let (_, stdout, _) = explain(&["tcp 10.1.2.3:51000 > 198.51.100.7:443", "--inspector-down", "--json"]);
+    let explanation: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((&explanation["verdict"], &explanation["reason"]), (&"forward".into(), &"inspector_down".into()));
     let (code, _, stderr) = explain(&["tcp 10.1.2.3 to nowhere"]);
     assert_eq!(code, USAGE, "{stderr}");
 }

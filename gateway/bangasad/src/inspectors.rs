@@ -6,7 +6,9 @@
 //! namespace tells. Not here: how one is started ([`spawn`]), what one is told ([`setting`]), what it tells ([`told`]).
 
 mod end;
+mod health;
 mod link;
+mod process;
 mod setting;
 mod spawn;
 mod told;
@@ -18,13 +20,16 @@ use std::process::Child;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use dataplane::inspector_words::InspectorWords;
 use inspect::wire::Totals;
 use policy::Policy;
 use policy::checked::{Action, Municipality};
+use policy::model::InspectorState;
 use tokio::sync::{Notify, mpsc};
 
 use crate::daemon::{Current, Daemon};
 use crate::log;
+use process::{Namespace, Process};
 
 pub use end::end_all;
 pub use link::serve;
@@ -62,6 +67,8 @@ pub struct Config {
 pub struct Inspectors {
     config: Config,
     by_id: Mutex<BTreeMap<String, Inspector>>,
+    /// By which the fast path knows whether they serve.
+    words: InspectorWords,
     wake: Notify,
 }
 
@@ -71,6 +78,21 @@ struct Inspector {
     /// Started by this daemon, and not seen to have ended.
     child: Option<Child>,
     started_at: Option<Instant>,
+    /// The process that has called, or was started and is to call.
+    process: Option<Process>,
+    /// Processes that were told to end, and when.
+    dismissed: Vec<(Process, Instant)>,
+    /// The network namespace that it has called from.
+    namespace: Option<Namespace>,
+    /// Since when it should call.
+    silent_since: Option<Instant>,
+    /// Pings since its last answer, and when the last one was sent.
+    unanswered: u32,
+    pinged_at: Option<Instant>,
+    /// It was sent a setting and has not said what became of it.
+    owes_answer: bool,
+    /// What the fast path is told; none: nothing is known that it could be.
+    state: Option<InspectorState>,
     /// The conversation.
     orders: Option<mpsc::Sender<Arc<Vec<u8>>>>,
     conversation: u64,
@@ -97,8 +119,8 @@ struct Inspector {
 
 impl Inspectors {
     /// None yet.
-    pub fn new(config: Config) -> Self {
-        Self { config, by_id: Mutex::default(), wake: Notify::new() }
+    pub fn new(config: Config, words: InspectorWords) -> Self {
+        Self { config, by_id: Mutex::default(), words, wake: Notify::new() }
     }
 
     /// Looks again soon: the policy has changed.
@@ -155,12 +177,24 @@ fn tend(daemon: &Daemon, reads_authorities: bool) {
     let inspectors = &daemon.inspectors;
     for (id, proxy) in &wanted {
         dismiss_if_elsewhere(inspectors, id, proxy);
+        look_after(inspectors, id);
         start_if_needed(inspectors, id, proxy);
         if reads_authorities || needs_setting(inspectors, id) {
             tell_setting(inspectors, &current, id);
         }
     }
     dismiss_others(inspectors, &wanted);
+    health::tell_fast_path(inspectors, &current, None);
+}
+
+/// Notices what has ended, and ends what hangs.
+fn look_after(inspectors: &Inspectors, id: &str) {
+    let mut by_id = inspectors.lock();
+    let Some(inspector) = by_id.get_mut(id) else { return };
+    inspector.reap(id);
+    inspector.notice_end();
+    inspector.end_if_hung(id);
+    inspector.ping();
 }
 
 fn needs_setting(inspectors: &Inspectors, id: &str) -> bool {
@@ -171,7 +205,6 @@ fn start_if_needed(inspectors: &Inspectors, id: &str, proxy: &[SocketAddr]) {
     {
         let mut by_id = inspectors.lock();
         let inspector = by_id.entry(id.to_owned()).or_default();
-        inspector.reap(id);
         let waits = inspector.started_at.is_some_and(|at| at.elapsed() < PATIENCE) && inspector.child.is_some();
         let pauses = inspector.retry_at.is_some_and(|at| Instant::now() < at);
         if inspector.orders.is_some() || waits || pauses {
@@ -184,14 +217,18 @@ fn start_if_needed(inspectors: &Inspectors, id: &str, proxy: &[SocketAddr]) {
     let inspector = by_id.entry(id.to_owned()).or_default();
     match started {
         Ok(child) => {
+            inspector.process = Process::of(child.id()).ok();
             inspector.child = Some(child);
             inspector.started_at = Some(Instant::now());
+            inspector.silent_since = inspector.started_at;
+            inspector.state = Some(InspectorState::Down);
         }
         Err(error) => {
             // One that is there already holds its sockets, and will come.
             let comes = matches!(error, spawn::Failed::AlreadyThere) && inspector.failures == 0;
             inspector.pause();
             if !comes {
+                inspector.state = Some(InspectorState::Down);
                 inspector.set_trouble(id, format!("inspected connections of `{id}` do not come about: {error:#}"));
             }
         }
@@ -224,6 +261,7 @@ fn tell_setting(inspectors: &Inspectors, current: &Current, id: &str) {
                 && orders.try_send(Arc::new(order)).is_ok()
             {
                 inspector.sent = Some(digest);
+                inspector.owes_answer = true;
             }
         }
     }
@@ -237,11 +275,15 @@ fn dismiss_others(inspectors: &Inspectors, wanted: &BTreeMap<&str, Vec<SocketAdd
     }
 }
 
-/// Ends an inspector that is the proxy elsewhere than the policy has it: sockets are given to a process when it starts.
-/// It lets go of them at once, so that the next one may have them, and what it serves has a few seconds to end.
+/// Ends an inspector that is the proxy elsewhere than the policy has it, or in a namespace of before, as when its
+/// municipality left the policy for a moment: sockets are given to a process when it starts. It lets go of them at once, so
+/// that the next one may have them, and what it serves has a few seconds to end.
 fn dismiss_if_elsewhere(inspectors: &Inspectors, id: &str, proxy: &[SocketAddr]) {
-    if let Some(inspector) = inspectors.lock().get_mut(id).filter(|it| it.orders.is_some() && it.proxy != proxy) {
-        log(&format!("{id}: the proxy's addresses have changed; the inspector is started anew"));
+    let namespace = Namespace::named(&format!("{}{id}", inspectors.config.netns_prefix));
+    let is_elsewhere = |it: &&mut Inspector| it.orders.is_some() && (it.proxy != proxy || it.namespace != namespace);
+    if let Some(inspector) = inspectors.lock().get_mut(id).filter(is_elsewhere) {
+        let what = if inspector.proxy == proxy { "network namespace has" } else { "proxy's addresses have" };
+        log(&format!("{id}: the {what} changed; the inspector is started anew"));
         inspector.dismiss();
         inspector.leaving.extend(inspector.child.take());
         inspector.started_at = None;
@@ -254,6 +296,9 @@ impl Inspector {
     /// Tells it to end.
     fn dismiss(&mut self) {
         self.accepted = None;
+        self.dismissed.extend(self.process.take().map(|process| (process, Instant::now())));
+        self.silent_since = None;
+        self.state = Some(InspectorState::Down);
         if let Some(orders) = self.orders.take() {
             let _ = orders.try_send(Arc::new(setting::end()));
         }
@@ -262,10 +307,12 @@ impl Inspector {
     /// Notices that the process has ended.
     fn reap(&mut self, id: &str) {
         self.leaving.retain_mut(|child| !matches!(child.try_wait(), Ok(Some(_))));
+        self.end_dismissed();
         if let Some(child) = &mut self.child
             && let Ok(Some(status)) = child.try_wait()
         {
             self.child = None;
+            self.state = Some(InspectorState::Down);
             self.pause();
             self.trouble = None;
             self.set_trouble(id, format!("the inspector has ended ({status}); it is started again"));

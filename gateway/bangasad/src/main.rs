@@ -2,10 +2,13 @@
 //! what happens, and takes over what is pinned when it starts.
 
 mod apply;
+mod audit;
 mod daemon;
 mod events;
+mod freeze;
 mod inspectors;
 mod options;
+mod overlays;
 mod overview;
 mod server;
 mod start;

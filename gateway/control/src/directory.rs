@@ -21,6 +21,8 @@ const EXTENSIONS: [&str; 4] = ["toml", "csv", "netset", "txt"];
 const LISTS: [&str; 2] = ["sets", "names"];
 /// The folder of certificates, and their extension. Not anywhere: what is read is sent and kept, and keys are `.pem` too.
 const ROOTS: (&str, &str) = ("roots", "pem");
+/// The folder of revocation lists, and theirs.
+const CRLS: (&str, [&str; 3]) = ("crls", ["pem", "crl", "der"]);
 
 /// Why a directory cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +50,7 @@ pub enum DirectoryError {
 }
 
 /// Reads the files of a policy: `.toml`, `.csv`, `.netset` and `.txt` anywhere, everything in `sets/` and `names/`, and
-/// `.pem` in `roots/`. Hidden files and directories are left out. Whether what is there is a policy, and what it lacks, is for [`policy::check`].
+/// `.pem` in `roots/`, and `.pem`, `.crl` and `.der` in `crls/`. Hidden files and directories are left out. Whether what is there is a policy, and what it lacks, is for [`policy::check`].
 pub fn read_directory(directory: impl AsRef<Path>) -> Result<Source, DirectoryError> {
     let directory = directory.as_ref();
     let root = directory.canonicalize().map_err(|error| unreadable(directory, error))?;
@@ -110,7 +112,10 @@ impl Reader<'_> {
 
 fn is_policy_file(path: &Path, prefix: &str) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    LISTS.contains(&prefix) || EXTENSIONS.contains(&extension) || (prefix, extension) == ROOTS
+    LISTS.contains(&prefix)
+        || EXTENSIONS.contains(&extension)
+        || (prefix, extension) == ROOTS
+        || prefix == CRLS.0 && CRLS.1.contains(&extension)
 }
 
 fn unreadable(path: &Path, error: io::Error) -> DirectoryError {
@@ -128,12 +133,14 @@ mod tests {
         fs::create_dir(directory.path().join("sets")).unwrap();
         fs::write(directory.path().join("prefecture.toml"), "schema = 1").unwrap();
         fs::write(directory.path().join("sets/threats"), "192.0.2.0/24").unwrap();
-        for folder in ["names", "roots"] {
+        for folder in ["names", "roots", "crls"] {
             fs::create_dir(directory.path().join(folder)).unwrap();
         }
         fs::write(directory.path().join("names/banks"), ".bank.example").unwrap();
         fs::write(directory.path().join("roots/partner.pem"), "a certificate").unwrap();
         fs::write(directory.path().join("roots/partner.key"), "a key").unwrap();
+        fs::write(directory.path().join("crls/partner.crl"), "a list").unwrap();
+        fs::write(directory.path().join("crls/partner.key"), "a key").unwrap();
         fs::write(directory.path().join("key.pem"), "a key").unwrap();
         fs::write(directory.path().join("README.md"), "not policy").unwrap();
         directory
@@ -145,7 +152,7 @@ mod tests {
         let source = read_directory(directory.path()).unwrap();
         assert_eq!(
             source.files.keys().collect::<Vec<_>>(),
-            ["names/banks", "prefecture.toml", "roots/partner.pem", "sets/threats"]
+            ["crls/partner.crl", "names/banks", "prefecture.toml", "roots/partner.pem", "sets/threats"]
         );
     }
 

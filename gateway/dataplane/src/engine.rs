@@ -15,9 +15,11 @@ use aya::Ebpf;
 use aya::maps::{HashMap, MapData};
 use aya::programs::{TestRun, TestRunOptions, Xdp};
 use policy::CompiledPolicy;
+use policy::model::InspectorState;
 
 use crate::capacities::Capacities;
 use crate::error::Error;
+use crate::inspector_words::InspectorWords;
 use crate::install::{Generation, Installed, Tables};
 use crate::load::{self, Globals};
 use crate::mmap::{Mapping, Value};
@@ -79,6 +81,7 @@ pub struct Engine {
     tables: Tables,
     judgement: Mapping,
     flows: Mapping,
+    inspectors: InspectorWords,
     ports: PortTable,
     fragments: HashMap<MapData, Value<FragmentKey>, Value<FragmentOwner>>,
     entry: Option<Entry>,
@@ -98,7 +101,10 @@ impl Engine {
         program.load().map_err(|error| Error::refused("gateway", error))?;
         let tables = Tables::open(&object)?;
         tables.sign(globals.flow_buckets);
+        let inspectors = InspectorWords::of(&object)?;
+        (0..abi::limits::MUNICIPALITIES as u16).for_each(|number| inspectors.set(number, InspectorState::Serving));
         Ok(Self {
+            inspectors,
             tables,
             judgement: load::mapping(&object, "JUDGEMENT")?,
             flows: load::mapping(&object, "FLOWS")?,
@@ -112,6 +118,11 @@ impl Engine {
     /// Makes a policy the one that judges; flows stay. See [`Tables::install`] for what `generation` may be.
     pub fn install(&mut self, policy: &CompiledPolicy, generation: u64) -> Result<Installed<Generation>, Error> {
         self.tables.install(policy, Generation(generation))
+    }
+
+    /// Whether the inspector of the municipality with this number serves; at first all do.
+    pub fn set_inspector(&self, municipality: u16, state: InspectorState) {
+        self.inspectors.set(municipality, state);
     }
 
     /// What the maps were made for, and the generation that judges.

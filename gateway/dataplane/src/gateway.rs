@@ -23,6 +23,7 @@ use policy::{CompiledPolicy, Numbering, Policy};
 use crate::capacities::Capacities;
 use crate::error::Error;
 use crate::events::Events;
+use crate::inspector_words::InspectorWords;
 use crate::install::{Generation, Installed, Shape, Tables};
 use crate::links::{self, Link};
 use crate::load::{self, Globals, Mappable, RunTimeMaps};
@@ -302,6 +303,11 @@ impl Gateway {
         }
         warnings.extend(self.inspectors.warnings(&links));
         Ok(warnings)
+    }
+
+    /// The words by which the program knows which inspectors serve.
+    pub fn inspector_words(&self) -> Result<InspectorWords, Error> {
+        InspectorWords::of(&self.object)
     }
 
     /// By municipality: whether its inspector's own connections are let out.

@@ -10,6 +10,7 @@ pub mod engine;
 pub mod error;
 pub mod events;
 pub mod gateway;
+pub mod inspector_words;
 pub mod install;
 pub mod links;
 mod load;

@@ -56,7 +56,7 @@ pub fn load(globals: &Globals, pins: Option<&Path>) -> Result<Ebpf, Error> {
 }
 
 /// Every map of the object.
-pub const MAPS: [&str; 31] = [
+pub const MAPS: [&str; 32] = [
     "ATTACHMENTS",
     "CLASSES",
     "CONTROL",
@@ -68,6 +68,7 @@ pub const MAPS: [&str; 31] = [
     "FRAGMENTS",
     "GUARD_DROPS",
     "INNER_VLANS",
+    "INSPECTORS",
     "JUDGEMENT",
     "MUNICIPALITIES",
     "NODES",

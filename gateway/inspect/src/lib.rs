@@ -26,6 +26,7 @@ mod names;
 mod open;
 mod opening;
 pub mod options;
+mod pulse;
 pub mod rewind;
 pub mod run;
 pub mod sandbox;

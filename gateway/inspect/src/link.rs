@@ -76,6 +76,7 @@ async fn converse(
     let mut account = interval(ACCOUNT_INTERVAL);
     account.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut rest = pin!(sleep(Duration::ZERO));
+    let mut is_asked = false;
     loop {
         tokio::select! {
             read = next_line(&mut reader, &mut line) => {
@@ -83,9 +84,14 @@ async fn converse(
                 let answer = obey(&line, shared)?;
                 line.clear();
                 match answer {
-                    Some(answer) => report(&mut writer, &answer).await?,
-                    None => return Ok(()),
+                    Answer::Now(answer) => report(&mut writer, &answer).await?,
+                    Answer::WhenAllHaveTurned => is_asked = true,
+                    Answer::End => return Ok(()),
                 }
+            }
+            () = shared.pulse.answered(), if is_asked => {
+                is_asked = false;
+                report(&mut writer, &Report::Pong).await?;
             }
             () = &mut rest, if !rest.is_elapsed() => {}
             session = sessions.recv(), if rest.is_elapsed() => {
@@ -119,16 +125,28 @@ async fn next_line(reader: &mut BufReader<OwnedReadHalf>, line: &mut Vec<u8>) ->
     }
 }
 
-/// Carries an order out; none: the process should end.
-fn obey(line: &[u8], shared: &Arc<Shared>) -> anyhow::Result<Option<Report>> {
+/// What an order leads to.
+enum Answer {
+    Now(Report),
+    WhenAllHaveTurned,
+    /// The process should end.
+    End,
+}
+
+/// Carries an order out.
+fn obey(line: &[u8], shared: &Arc<Shared>) -> anyhow::Result<Answer> {
     let order = serde_json::from_slice(line).context("the daemon cannot be understood; install both of one version")?;
     let setting = match order {
-        Order::End => return Ok(None),
+        Order::End => return Ok(Answer::End),
+        Order::Ping => {
+            shared.pulse.ask();
+            return Ok(Answer::WhenAllHaveTurned);
+        }
         Order::Setting(setting) => setting,
     };
     let generation = setting.generation;
     let before = shared.setting.borrow().clone();
-    Ok(Some(match Active::new(*setting, before.as_deref()) {
+    Ok(Answer::Now(match Active::new(*setting, before.as_deref()) {
         Ok(active) => {
             let warning = active.warning.clone();
             let _ = shared.setting.send_replace(Some(Arc::new(active)));

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use crate::serve::key_type;
+use crate::splice::note_drained;
 
 /// A hello may be longer than any that was ever met, but not as long as its fields allow.
 pub const LONGEST_OPENING: usize = 128 << 10;
@@ -137,8 +138,12 @@ async fn read_some(client: &TcpStream, bytes: &mut Vec<u8>) -> io::Result<bool> 
     loop {
         client.readable().await?;
         bytes.reserve(CHUNK);
+        let room = bytes.capacity() - bytes.len();
         match client.try_read_buf(bytes) {
-            Ok(count) => return Ok(count > 0),
+            Ok(count) => {
+                note_drained(client, count, room);
+                return Ok(count > 0);
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }

@@ -14,9 +14,10 @@ use tokio::sync::watch;
 use crate::account::Account;
 use crate::budget::Budget;
 use crate::options::Options;
+use crate::pulse::Pulse;
 use crate::setting::Active;
 use crate::wire::Arrival;
-use crate::{link, sandbox, worker};
+use crate::{link, sandbox, upstream_socket, worker};
 
 /// Between two looks at how much memory there is left.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -31,6 +32,8 @@ pub struct Shared {
     pub account: Account,
     /// What they may use.
     pub budget: Budget,
+    /// Whether the threads turn.
+    pub pulse: Pulse,
 }
 
 /// Serves until the daemon says that it is over.
@@ -54,6 +57,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         ending: watch::Sender::new(false),
         account,
         budget: Budget::new().context("the kernel does not tell of this process' memory")?,
+        pulse: Pulse::new(options.workers),
     });
     let started_ns = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
     // Threads exist before the sandbox, which forbids new ones, and begin after it.
@@ -64,7 +68,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         let (shared, (start, started)) = (Arc::clone(&shared), channel::<()>());
         thread::Builder::new().name(format!("worker {number}")).spawn(move || {
             if started.recv().is_ok()
-                && let Err(error) = worker::work(listeners, shared)
+                && let Err(error) = worker::work(number, listeners, shared)
             {
                 eprintln!("bangasa-inspect: a thread cannot serve: {error}");
                 std::process::exit(1);
@@ -99,6 +103,7 @@ fn inherited(number: RawFd) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::from(socket);
     listener.set_nonblocking(true)?;
     listener.local_addr().with_context(|| format!("descriptor {number} is not a listening TCP socket"))?;
+    upstream_socket::settle(&listener).with_context(|| format!("descriptor {number} cannot be set up"))?;
     Ok(listener)
 }
 

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::explicit::Settings;
 use crate::http::{Protocol, relay};
 use crate::names::Belongs;
 use crate::open::{self, Next, Opening};
@@ -29,8 +30,8 @@ const PATIENCE: Duration = Duration::from_millis(300);
 const LONG_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Serves a connection that was just accepted. Its local address is whom the client meant, if the socket is transparent.
-pub async fn serve(shared: Arc<Shared>, client: TcpStream, arrival: Arrival) {
-    let (Ok(destination), Ok(from)) = (client.local_addr(), client.peer_addr()) else { return };
+pub async fn serve(shared: Arc<Shared>, client: TcpStream, from: SocketAddr, arrival: Arrival) {
+    let Ok(destination) = client.local_addr() else { return };
     let open = shared.account.begin();
     let began = Instant::now();
     let mut session = Box::new(Session {
@@ -69,7 +70,11 @@ pub async fn serve(shared: Arc<Shared>, client: TcpStream, arrival: Arrival) {
             let mut connection =
                 Serving { active, session: &mut session, bytes: &bytes, settings: settings.clone(), asked: None };
             let ended = match arrival {
-                Arrival::Transparent => connection.go(client, Vec::new(), None).await,
+                Arrival::Transparent => tokio::select! {
+                    biased;
+                    () = until_cut_off(settings, from.ip(), destination.ip()) => Err(Reason::Isolated),
+                    ended = connection.go(client, Vec::new(), None) => ended,
+                },
                 Arrival::Explicit => connection.ask(client, settings).await,
             };
             match ended {
@@ -120,7 +125,6 @@ impl Serving<'_> {
         read_before: Vec<u8>,
         mut server: Option<TcpStream>,
     ) -> Result<Told, Reason> {
-        upstream_socket::settle(&client).map_err(|_| Reason::NotReady)?;
         let mut spoken = match listen_on(&client, read_before, PATIENCE).await {
             Ok(spoken) => spoken,
             // Reset before it has said anything whole.
@@ -288,7 +292,7 @@ impl Serving<'_> {
         self.bytes[0].set(spoken.bytes.len() as u64);
         drop(spoken);
         // A side that breaks off is the connection's own affair; both were told by a reset.
-        let _ = splice(&client, &server, self.bytes).await;
+        let _ = splice(client, server, self.bytes).await;
         Ok(())
     }
 
@@ -310,6 +314,8 @@ impl Serving<'_> {
             Some(server) => server,
             None => self.connect(&client).await?,
         };
+        // One that breaks off just now is noticed by the next to use it.
+        let _ = upstream_socket::keep_alive(&server);
         let rules = self.rules(connection.clone(), spoken.hello());
         // The bytes go with the client: a connection lasts long, and they are needed for a moment.
         let Spoken { bytes, kind } = spoken;
@@ -390,6 +396,19 @@ impl Serving<'_> {
         self.session.action = TlsAction::Block;
         tell::refuse(client, kind);
         if reason == Reason::Rule { Ok(()) } else { Err(reason) }
+    }
+}
+
+/// Waits for a policy by which the client is cut off from the server, in whatever state their connection is.
+async fn until_cut_off(mut settings: Settings, client: IpAddr, server: IpAddr) {
+    loop {
+        let holds = |active: &Arc<Active>| active.cut_off.holds(client, server);
+        if settings.borrow_and_update().as_ref().is_some_and(holds) {
+            return;
+        }
+        if settings.changed().await.is_err() {
+            return std::future::pending().await;
+        }
     }
 }
 

@@ -5,15 +5,16 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use certify::{Authority, Moment};
+use policy::CutOff;
 use policy::http::HttpDecider;
 use policy::proxy::{Reach, pac};
-use policy::tls::{Decider, Limits, OnBadCertificate};
+use policy::tls::{Decider, Limits, OnBadCertificate, RevocationLists};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 use crate::mint::Mint;
 use crate::names::Names;
 use crate::serve::Serve;
-use crate::upstream::{Trust, Upstream};
+use crate::upstream::{Trust, Upstream, usable_lists};
 use crate::wire::{AuthorityText, Setting, WIRE_VERSION};
 
 /// What connections are decided by.
@@ -34,6 +35,8 @@ pub struct Active {
     pub names: Arc<Names>,
     /// What of the setting cannot be used.
     pub warning: Option<String>,
+    /// Who is cut off.
+    pub cut_off: CutOff,
     /// What clients may reach by the proxy; none: there is no proxy.
     pub reach: Option<Reach>,
     /// The file by which browsers find the proxy, but for its first line.
@@ -50,7 +53,17 @@ pub struct Opener {
     pub mint: Mint,
     /// Towards clients.
     pub serve: Serve,
-    made_of: (AuthorityText, String),
+    made_of: MadeOf,
+    /// Lists of revoked certificates that are not what they should be.
+    warnings: Vec<String>,
+}
+
+/// What an opener is made of: another one is needed where any of it changes.
+#[derive(PartialEq, Eq)]
+struct MadeOf {
+    authority: AuthorityText,
+    roots: String,
+    crls: Vec<RevocationLists>,
 }
 
 impl Active {
@@ -71,14 +84,18 @@ impl Active {
             roots.push_str(&root.pem);
         }
         let opener = setting.authority.map(|authority| {
-            let made_of = (authority, roots);
+            let made_of = MadeOf { authority, roots, crls: view.crls.clone() };
             let known = before.and_then(|before| before.opener.clone()).filter(|known| known.made_of == made_of);
             known.map_or_else(|| Opener::new(made_of).map(Arc::new), Ok)
         });
         // Rules are in force whatever becomes of the authority.
         let (opener, warning) = match opener.transpose() {
-            Ok(opener) => (opener, None),
-            Err(error) => (None, Some(format!("{error:#}"))),
+            Ok(Some(opener)) => {
+                let warnings = opener.warnings.join("; ");
+                (Some(opener), Some(warnings).filter(|warnings| !warnings.is_empty()))
+            }
+            Ok(None) => (None, None),
+            Err(error) => (None, Some(format!("nothing can be opened: {error:#}"))),
         };
         let names = before.map(|before| Arc::clone(&before.names)).filter(|names| names.asks(&view.resolvers));
         let names = names.map_or_else(|| Names::new(&view.resolvers).map(Arc::new), Ok)?;
@@ -90,6 +107,7 @@ impl Active {
             names,
             warning,
             http: Arc::new(HttpDecider::new(view.clone())?),
+            cut_off: CutOff::of(&view),
             reach: Reach::new(&view)?,
             pac: pac::script(&view).unwrap_or_default(),
             decider: Decider::new(view)?,
@@ -99,19 +117,22 @@ impl Active {
 }
 
 impl Opener {
-    fn new(made_of: (AuthorityText, String)) -> anyhow::Result<Self> {
-        let (text, roots) = &made_of;
+    fn new(made_of: MadeOf) -> anyhow::Result<Self> {
+        let MadeOf { authority: text, roots, crls } = &made_of;
+        let now = Moment::from(SystemTime::now());
+        let (lists, warnings) = usable_lists(crls, now);
+        let lists: Vec<&[u8]> = lists.iter().map(Vec::as_slice).collect();
         let authority = Authority::from_pem(&text.chain, &text.key, &text.rsa_chain, &text.rsa_key).context(
             "the municipality's certificate authority cannot be used; issue another with `bangasa ca issue`",
         )?;
         let provider: Arc<CryptoProvider> = Arc::new(aws_lc_rs::default_provider());
         // Without any root no server can be verified, and no connection be opened; the rest goes on.
-        let upstream = match Trust::new(&[roots.as_str()], &[]) {
+        let upstream = match Trust::new(&[roots.as_str()], &lists) {
             Ok((trust, _)) => Some(Upstream::new(Arc::clone(&provider), trust)?),
             Err(_) => None,
         };
-        let mint = Mint::new(authority, Moment::from(SystemTime::now()))?;
+        let mint = Mint::new(authority, now)?;
         let serve = Serve::new(provider)?;
-        Ok(Self { upstream, mint, serve, made_of })
+        Ok(Self { upstream, mint, serve, made_of, warnings })
     }
 }

@@ -33,6 +33,7 @@ use verifier::{Found, Verifier};
 pub use certify::Defect;
 pub use outcome::{ClientCertificateAsked, Connected, Defective, Refused, Seen, Verified};
 pub use target::Target;
+pub(crate) use trust::usable_lists;
 pub use trust::{Trust, TrustError};
 
 /// How many servers' sessions are kept for resumption, with eight tickets each at most.

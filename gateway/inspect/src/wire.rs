@@ -10,7 +10,7 @@ use policy::tls::{Layer, Opening, RuleRef, TlsAction, View};
 use serde::{Deserialize, Serialize};
 
 /// Counts up whenever a line changes its meaning. Whoever meets another version ends the conversation.
-pub const WIRE_VERSION: u32 = 2;
+pub const WIRE_VERSION: u32 = 3;
 /// The longest line from the daemon: name lists, and the certificates of several hundred roots.
 pub const LONGEST_ORDER: u64 = 256 << 20;
 /// The longest line from an inspector.
@@ -22,6 +22,8 @@ pub const LONGEST_REPORT: u64 = 1 << 20;
 pub enum Order {
     /// From now on new connections are decided by this.
     Setting(Box<Setting>),
+    /// Answer with [`Report::Pong`] as soon as every thread that serves has had its turn.
+    Ping,
     /// Accept nothing more, end what is left, and exit.
     End,
 }
@@ -91,6 +93,8 @@ pub enum Report {
         /// Why, and what to do.
         because: String,
     },
+    /// The answer to the latest ping.
+    Pong,
     /// A connection has ended.
     Session(Box<Session>),
     /// All counters since the process started.
@@ -215,7 +219,7 @@ pub enum Reason {
     NotReady,
     /// A packet rule, or their default, denies the client what it asked the proxy for.
     PacketRule,
-    /// The client is cut off, and asked the proxy for what is not essential.
+    /// The client is cut off, and what it called is not essential.
     Isolated,
     /// The proxy was asked for an address that no host on the Internet has: ours, or a special one.
     BadDestination,
@@ -293,7 +297,7 @@ impl Reason {
             Self::Overruled => "it was open, and a newer policy decides otherwise",
             Self::NotReady => "there was no policy yet, or the inspector was ending",
             Self::PacketRule => "a packet rule denied what the proxy was asked for",
-            Self::Isolated => "the client was cut off and asked the proxy for what is not essential",
+            Self::Isolated => "the client was cut off, and what it called is not essential",
             Self::BadDestination => "the proxy was asked for an address of ours, or for one that no host has",
         }
     }

@@ -16,7 +16,7 @@ use crate::wire::Arrival;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until the process ends.
-pub fn work(listeners: Vec<(StdListener, Arrival)>, shared: Arc<Shared>) -> io::Result<()> {
+pub fn work(number: u16, listeners: Vec<(StdListener, Arrival)>, shared: Arc<Shared>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tasks = LocalSet::new();
     let listeners: Vec<(TcpListener, Arrival)> = {
@@ -24,6 +24,8 @@ pub fn work(listeners: Vec<(StdListener, Arrival)>, shared: Arc<Shared>) -> io::
         let ready = |(socket, arrival)| Ok((TcpListener::from_std(socket)?, arrival));
         listeners.into_iter().map(ready).collect::<io::Result<_>>()?
     };
+    let pulse = Arc::clone(&shared);
+    tasks.spawn_local(async move { pulse.pulse.answer(number).await });
     for (listener, arrival) in listeners {
         tasks.spawn_local(accept(listener, arrival, Arc::clone(&shared)));
     }
@@ -44,8 +46,8 @@ async fn accept(listener: TcpListener, arrival: Arrival, shared: Arc<Shared>) {
             _ = ending.wait_for(|ending| *ending) => return,
         };
         match accepted {
-            Ok((client, _)) => {
-                spawn_local(session::serve(Arc::clone(&shared), client, arrival));
+            Ok((client, from)) => {
+                spawn_local(session::serve(Arc::clone(&shared), client, from, arrival));
             }
             Err(_) => tokio::time::sleep(PAUSE).await,
         }

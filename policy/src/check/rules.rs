@@ -286,6 +286,7 @@ impl ResolvedRule<'_> {
             to: self.to.as_ref().map(Addresses::finish),
             services: self.services.clone(),
             action: self.raw.action.as_ref()?.value,
+            when_down: self.raw.when_down,
             location: report.location(self.raw.span),
         })
     }

@@ -1,6 +1,7 @@
 //! TLS rules with their names resolved, and what can be wrong with one rule by itself.
 
 mod across;
+mod crls;
 mod openings;
 mod roots;
 pub(super) mod unreachable;
@@ -16,6 +17,7 @@ use crate::parse::raw::{HostItem, List, RawTls, RawTlsRule};
 use crate::tls::ClientCertificates;
 
 pub(crate) use across::check as across;
+pub(crate) use crls::read as crls;
 pub(crate) use roots::read as roots;
 
 /// `[tls]`, resolved.

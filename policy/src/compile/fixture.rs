@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use abi::Direction;
 use ipnet::IpNet;
 
-use crate::checked::{Action, Attachment, Http, Isolation, Municipality, Policy, Rule, Rules, Service, Set, Tls};
+use crate::checked::{
+    Action, Attachment, Http, Isolation, Municipality, Policy, Rule, Rules, Service, Set, Tls, WhenDown,
+};
 use crate::source::Location;
 use crate::tls::Limits;
 
@@ -72,6 +74,7 @@ pub(crate) fn rule(name: &str, action: Action) -> Rule {
         to: None,
         services: None,
         action,
+        when_down: WhenDown::Closed,
         location: at("rule", 7),
     }
 }

@@ -14,7 +14,7 @@ use rand::{Rng, SeedableRng};
 
 use super::fixture::{attachment, municipality, prefecture, rule, set, tcp};
 use super::*;
-use crate::checked::{Municipality, Rule};
+use crate::checked::{Municipality, Rule, WhenDown};
 
 fn compiled(policy: &Policy) -> CompiledPolicy {
     compile(policy, &Numbering::default()).expect("fits")
@@ -144,7 +144,8 @@ fn first_rule<'a>(
     let entry = tables.first_rule(number, direction, source, destination, protocol, port)?;
     let doc = compiled.rule(entry.rule).expect("a rule of this policy");
     assert_eq!(entry.baseline, doc.municipality.is_none());
-    assert_eq!(entry.action, [action::DENY, action::ALLOW, action::INSPECT][doc.action as usize]);
+    let inspect = if doc.when_down == WhenDown::Splice { action::INSPECT_OR_FORWARD } else { action::INSPECT };
+    assert_eq!(entry.action, [action::DENY, action::ALLOW, inspect][doc.action as usize]);
     Some((doc.municipality.as_deref(), &doc.name))
 }
 

@@ -3,7 +3,7 @@
 use super::Severity::{self, Error, Warning};
 
 /// Every code, how bad it is, and what it says. Sorted.
-pub const CODES: [(&str, Severity, &str); 70] = [
+pub const CODES: [(&str, Severity, &str); 71] = [
     ("ambiguous-owner", Warning, "a public prefix is claimed by two municipalities, so that neither owns it"),
     (
         "bad-address",
@@ -26,6 +26,7 @@ pub const CODES: [(&str, Severity, &str); 70] = [
     ("bad-proxy-port", Error, "a port that no proxy can have"),
     ("bad-reference", Error, "neither a prefix, a set nor a section, or a set written the wrong way"),
     ("bad-resolver", Error, "not an address where names can be looked up"),
+    ("bad-revocation-list", Error, "a file of revocation lists with none in it, or with something else"),
     ("bad-size", Error, "not a size with its unit, or too large a one"),
     ("bad-slug", Error, "an id with other characters than ids have"),
     ("bad-tenant", Error, "not a tenant, or none at all"),

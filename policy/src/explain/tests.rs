@@ -91,7 +91,11 @@ microsoft = { allowed = ["sendai.example"], context = "72f988bf-86f1-41af-91ab-2
 "#;
 
 fn policy() -> Policy {
-    let files = [("prefecture.toml", PREFECTURE), ("municipalities/sendai.toml", SENDAI)];
+    with(SENDAI)
+}
+
+fn with(sendai: &str) -> Policy {
+    let files = [("prefecture.toml", PREFECTURE), ("municipalities/sendai.toml", sendai)];
     let files = files.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()));
     let checked = crate::check(&Source { files: files.into() });
     checked.policy.unwrap_or_else(|| panic!("{:#?}", checked.diagnostics))
@@ -193,6 +197,26 @@ fn an_unknown_port_is_told_the_ports() {
     let error =
         explain(&policy(), "inspector:natori", "47 10.4.7.7 > 192.0.2.4", None).expect_err("nobody's").to_string();
     assert!(error.contains("no port `inspector:natori`"), "{error}");
+}
+
+#[test]
+fn what_is_inspected_says_what_becomes_of_it_while_nobody_can() {
+    let packet = "tcp 10.4.7.7:51000 > 192.0.2.4:8443";
+    let seen = "ports = [\"tcp/8443\"]\naction = \"inspect\"";
+    let spliced = SENDAI.replace(seen, &format!("{seen}\nwhen_down = \"splice\""));
+    let said = |policy: &str, inspectors| {
+        let explanation = explain_while(inspectors, &with(policy), "lan0.101", packet, None).expect(packet);
+        let rules = explanation.steps.iter().find(|step| step.stage == Stage::Rules).expect("rules were asked");
+        let otherwise = rules.said.rsplit_once("; ").map(|(_, otherwise)| otherwise.to_owned());
+        (explanation.verdict, explanation.reason, otherwise.unwrap_or_default())
+    };
+    let closed = ("inspect", "rule", "it does not come about while the inspector is down".to_owned());
+    assert_eq!(said(SENDAI, InspectorState::Serving), closed);
+    assert_eq!(said(SENDAI, InspectorState::Down), closed);
+    let (verdict, reason, otherwise) = said(&spliced, InspectorState::Serving);
+    assert_eq!((verdict, reason, otherwise.as_str()), ("inspect", "rule", "forward, while the inspector is down"));
+    let (verdict, reason, _) = said(&spliced, InspectorState::Down);
+    assert_eq!((verdict, reason), ("forward", "inspector_down"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use abi::{Direction, Reason, Verdict};
 
 use super::Effects;
+use super::inspector::Down;
 use super::prefecture::{Municipality, Prefecture, Rule, Sender};
 use super::trace::{Stage, Trace};
 
@@ -17,6 +18,7 @@ pub(crate) struct Crossing<'a> {
     pub(crate) sender: Sender<'a>,
     pub(crate) direction: Direction,
     pub(crate) now_s: u32,
+    pub(crate) down: &'a Down,
     pub(crate) trace: &'a mut Trace,
     /// Whose packet it is, once known.
     pub(crate) municipality: Option<&'a Municipality>,

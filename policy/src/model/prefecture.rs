@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::addresses::{AddressSet, Owners};
 use super::enter::inspector;
-use crate::checked::{self, Action, Policy, Service};
+use crate::checked::{self, Action, Policy, Service, WhenDown};
 use crate::source::Location;
 
 /// A whole policy, prepared.
@@ -101,6 +101,7 @@ pub(crate) struct Rule {
     pub(crate) to: Option<Side>,
     pub(crate) services: Option<Vec<Service>>,
     pub(crate) action: Action,
+    pub(crate) when_down: WhenDown,
     pub(crate) location: Location,
 }
 
@@ -127,6 +128,7 @@ impl Rule {
             to: rule.to.as_ref().map(|to| side(to, known)),
             services: rule.services.clone(),
             action: rule.action,
+            when_down: rule.when_down,
             location: rule.location.clone(),
         })
     }

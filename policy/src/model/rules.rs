@@ -12,7 +12,7 @@ use super::flows::Key;
 use super::packet::{Packet, Ports, Transport};
 use super::prefecture::{Municipality, Rule, Side};
 use super::trace::{Stage, counted};
-use crate::checked::Action;
+use crate::checked::{Action, WhenDown};
 
 /// What rules look at.
 #[derive(Clone, Copy, Debug)]
@@ -153,7 +153,7 @@ pub(crate) fn rules(x: &mut Crossing, municipality: &Municipality, packet: &Pack
     if decision.verdict == Verdict::Drop {
         return x.stop(Stage::Rules, exit, looked_at);
     }
-    x.pass(Stage::Rules, || (looked_at(), exit.tell()));
+    x.pass(Stage::Rules, || (looked_at(), exit.tell() + otherwise(&decision)));
     ControlFlow::Continue(decision)
 }
 
@@ -163,11 +163,28 @@ pub(crate) fn decide(x: &mut Crossing, municipality: &Municipality, call: &Call)
     let rules = x.prefecture.baseline.iter().chain(&own.rules);
     if let Some(rule) = first_match(rules, call, |rule, why| x.trace.skip(rule, why)) {
         let reason = if rule.baseline { Reason::BaselineRule } else { Reason::Rule };
-        return Decision { verdict: verdict(rule.action), reason, rule: Some(rule.clone()) };
+        let splices = rule.action == Action::Inspect && rule.when_down == WhenDown::Splice;
+        let (verdict, reason) = match splices && x.down.contains(&municipality.id) {
+            true => (Verdict::Forward, Reason::InspectorDown),
+            false => (verdict(rule.action), reason),
+        };
+        return Decision { verdict, reason, rule: Some(rule.clone()) };
     }
     let verdict = verdict(own.default);
     let reason = if verdict == Verdict::Drop { Reason::DefaultDeny } else { Reason::DefaultAllow };
     Decision { verdict, reason, rule: None }
+}
+
+/// What a rule that inspects would say if its inspector were down, or were not.
+fn otherwise(decision: &Decision) -> &'static str {
+    match (decision, decision.rule.as_deref().map(|rule| rule.when_down)) {
+        (Decision { reason: Reason::InspectorDown, .. }, _) => "; inspect, when the inspector serves again",
+        (Decision { verdict: Verdict::Inspect, .. }, Some(WhenDown::Splice)) => {
+            "; forward, while the inspector is down"
+        }
+        (Decision { verdict: Verdict::Inspect, .. }, _) => "; it does not come about while the inspector is down",
+        _ => "",
+    }
 }
 
 /// The first rule that matches; tells each before it, and what it does not match.

@@ -19,6 +19,7 @@ fn every_case() {
                     generation += 1;
                     model.install(policy, generation);
                 }
+                CaseStep::Inspector(municipality, state) => model.set_inspector(municipality, *state),
                 CaseStep::Packet(packet) => {
                     let judgement = model.judge(&packet.port, packet.time_ns, &packet.frame);
                     assert_eq!(judgement.generation, generation);
@@ -42,7 +43,7 @@ fn cases_have_names_of_their_own_and_show_every_reason_of_the_model() {
         .flat_map(|case| &case.steps)
         .filter_map(|step| match step {
             CaseStep::Packet(packet) => Some(packet.expected.reason),
-            CaseStep::Install(_) => None,
+            CaseStep::Install(_) | CaseStep::Inspector(..) => None,
         })
         .collect();
     // Budgets, table sizes and the forwarding step are not the model's; an internal error is nobody's.

@@ -6,7 +6,7 @@ mod tls;
 
 use ipnet::IpNet;
 
-use crate::checked::{Action, Service};
+use crate::checked::{Action, Service, WhenDown};
 use crate::diagnostic::{Span, Spanned};
 pub(crate) use http::{RawHttp, RawHttpRule, RawTenants};
 pub(crate) use proxy::{Direct, RawProxy};
@@ -122,6 +122,7 @@ pub(crate) struct RawRule {
     /// `ports` and `protocols` united.
     pub services: Option<List<Spanned<Service>>>,
     pub action: Option<Spanned<Action>>,
+    pub when_down: WhenDown,
 }
 
 /// What may stand in `from` and `to`.

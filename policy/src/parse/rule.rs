@@ -5,7 +5,7 @@ use abi::Direction;
 use super::raw::{Item, List, RawRule};
 use super::scalar::{self, Wrong};
 use super::walk::{Fields, Value};
-use crate::checked::{Action, Service};
+use crate::checked::{Action, Service, WhenDown};
 use crate::diagnostic::{Problem, Report, Spanned};
 
 /// Whose rules they are.
@@ -55,6 +55,10 @@ fn rule(mut fields: Fields<'_>, layer: Layer, report: &mut Report<'_>) -> RawRul
     let ports = fields.optional("ports").map(|value| value.list(port, report));
     let protocols = fields.optional("protocols").map(|value| value.list(protocol, report));
     let action = fields.required("action", "action = \"allow\"").and_then(|action| action.choice(&ACTIONS, report));
+    let when_down = fields.optional("when_down");
+    belongs_to(&when_down, Action::Inspect, &action, &ACTIONS, report);
+    let when_down = when_down.and_then(|value| value.choice(WhenDown::WORDS, report));
+    let when_down = when_down.map_or(WhenDown::Closed, |when_down| when_down.value);
     fields.finish(report);
     let services = match (ports, protocols) {
         (Some(mut ports), Some(protocols)) => {
@@ -64,7 +68,25 @@ fn rule(mut fields: Fields<'_>, layer: Layer, report: &mut Report<'_>) -> RawRul
         }
         (ports, protocols) => ports.or(protocols),
     };
-    RawRule { span, name, direction, from, to, services, action }
+    RawRule { span, name, direction, from, to, services, action, when_down }
+}
+
+/// Reports a key that means nothing beside another action than `wanted`.
+pub(super) fn belongs_to<T: Copy + PartialEq>(
+    value: &Option<Value<'_>>,
+    wanted: T,
+    action: &Option<Spanned<T>>,
+    words: &[(&str, T)],
+    report: &mut Report<'_>,
+) {
+    let (Some(value), Some(action)) = (value, action) else { return };
+    if action.value == wanted {
+        return;
+    }
+    let word = |of: T| words.iter().find(|(_, value)| *value == of).map_or("", |(word, _)| word);
+    let message = format!("`{}` means nothing where the action is `{}`", value.key, word(action.value));
+    let problem = Problem::error("misplaced-key", value.key_span, message).related(action.span, "this is its action");
+    report.push(problem.help(format!("remove it, or write `action = \"{}\"`", word(wanted))));
 }
 
 pub(super) fn items(value: Value<'_>, layer: Layer, report: &mut Report<'_>) -> List<Spanned<Item>> {

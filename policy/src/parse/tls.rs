@@ -5,7 +5,7 @@ use super::raw::{RawTls, RawTlsRule};
 use super::rule::{self, Layer};
 use super::scalar;
 use super::walk::{Fields, Value};
-use crate::diagnostic::{Problem, Report, Span, Spanned};
+use crate::diagnostic::{Problem, Report, Span};
 use crate::tls::limits::{Budget, HANDSHAKES_PER_SECOND, MEMORY_MIB, SESSIONS};
 use crate::tls::{Bypass, ClientCertificates, Ech, Limits, OnBadCertificate, Opening, TlsAction};
 
@@ -25,6 +25,9 @@ pub(super) fn tls(value: Option<Value<'_>>, layer: Layer, absent: Span, report: 
             }
             if let Some(value) = fields.optional("roots") {
                 raw.roots = value.list(|item, report| item.string(report), report);
+            }
+            if let Some(value) = fields.optional("crls") {
+                raw.crls = value.list(|item, report| item.string(report), report);
             }
         }
         Layer::Municipality => {
@@ -62,30 +65,13 @@ fn one(mut fields: Fields<'_>, layer: Layer, report: &mut Report<'_>) -> RawTlsR
     let action =
         fields.required("action", "action = \"splice\"").and_then(|action| action.choice(TlsAction::WORDS, report));
     let trust_sni = fields.optional("trust_sni");
-    belongs_to(trust_sni, TlsAction::Splice, &action, report);
+    rule::belongs_to(&trust_sni, TlsAction::Splice, &action, TlsAction::WORDS, report);
     let trust_sni = trust_sni.is_some_and(|value| yes(value, report));
     let client_certificates = fields.optional("client_certificates");
-    belongs_to(client_certificates, TlsAction::Inspect, &action, report);
+    rule::belongs_to(&client_certificates, TlsAction::Inspect, &action, TlsAction::WORDS, report);
     let client_certificates = choice(client_certificates, ClientCertificates::WORDS, report);
     fields.finish(report);
     RawTlsRule { span, name, from, to, services, speaks, sni, ja4, alpn, ech, action, trust_sni, client_certificates }
-}
-
-/// Reports a key of another action's rules.
-fn belongs_to(
-    value: Option<Value<'_>>,
-    wanted: TlsAction,
-    action: &Option<Spanned<TlsAction>>,
-    report: &mut Report<'_>,
-) {
-    let (Some(value), Some(action)) = (value, action) else { return };
-    if action.value == wanted {
-        return;
-    }
-    let (key, wanted, action_name) = (value.key, wanted.name(), action.value.name());
-    let message = format!("`{key}` means nothing where the action is `{action_name}`");
-    let problem = Problem::error("misplaced-key", value.key_span, message).related(action.span, "this is its action");
-    report.push(problem.help(format!("remove it, or write `action = \"{wanted}\"`")));
 }
 
 fn yes(value: Value<'_>, report: &mut Report<'_>) -> bool {

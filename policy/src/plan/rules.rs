@@ -23,6 +23,7 @@ fn contents(old: &Rule, new: &Rule, compared: &mut Compared) -> Vec<Change> {
     };
     optional(&mut changes, "services", texts(&old.services).as_deref(), texts(&new.services).as_deref());
     changes.value("action", action(old.action), action(new.action));
+    changes.value("when_down", old.when_down.name(), new.when_down.name());
     changes.0
 }
 

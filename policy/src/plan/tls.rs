@@ -23,6 +23,13 @@ pub(super) fn prefecture(changes: &mut Changes, old: &Policy, new: &Policy, comp
             changes.note(&format!("tls roots: other certificates in {}", root.file));
         }
     }
+    let files = |policy: &Policy| policy.crls.iter().map(|lists| lists.file.clone()).collect::<Vec<_>>();
+    changes.list("tls crls", &files(old), &files(new));
+    for lists in &new.crls {
+        if old.crls.iter().any(|before| before.file == lists.file && before.pem != lists.pem) {
+            changes.note(&format!("tls crls: other revocation lists in {}", lists.file));
+        }
+    }
     common(changes, &old.tls, &new.tls, compared);
 }
 

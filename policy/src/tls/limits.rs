@@ -12,6 +12,10 @@ pub const RESOLVERS: usize = 8;
 pub const ROOT_FILES: usize = 64;
 /// Bytes of all files of `roots` together: several times what browsers trust.
 pub const ROOT_BYTES: usize = 4 << 20;
+/// Files of `crls`.
+pub const CRL_FILES: usize = 64;
+/// Bytes of all files of `crls` together: some 200,000 certificates that were taken back. Every inspector keeps them.
+pub const CRL_BYTES: usize = 8 << 20;
 /// Fingerprints, or protocols, that one rule names.
 pub const WORDS: usize = 1_024;
 

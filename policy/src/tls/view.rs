@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::lookup::LISTS;
 use super::{Bypass, ClientCertificates, Ech, Layer, Limits, Names, OnBadCertificate, Opening, TlsAction};
-use crate::checked::{Addresses, Hosts, HttpRule, Policy, Prefixes, Service, TlsRule};
+use crate::checked::{Addresses, Hosts, HttpRule, Isolation, Policy, Prefixes, Service, TlsRule};
 use crate::http::{MicrosoftTenants, ViewHttpRule};
 use crate::proxy::ProxyView;
 use crate::source::Location;
 
 /// The version of [`View`]: whoever receives another one refuses it.
-pub const VIEW_VERSION: u32 = 2;
+pub const VIEW_VERSION: u32 = 4;
 
 /// One municipality's TLS policy, the prefecture's part included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,10 @@ pub struct View {
     pub prefixes: Vec<IpNet>,
     /// The gateway's own addresses where the municipality is attached, with the length of their segment.
     pub gateway: Vec<IpNet>,
+    /// Who is cut off.
+    pub isolation: Isolation,
+    /// What those reach all the same.
+    pub essential: Vec<IpNet>,
     /// The prefecture's rules, then the municipality's: the first match wins.
     pub rules: Vec<ViewRule>,
     /// Lists that rules refer to.
@@ -42,6 +46,8 @@ pub struct View {
     pub resolvers: Vec<SocketAddr>,
     /// Further roots that upstream certificates may chain to.
     pub roots: Vec<Root>,
+    /// Certificates that their authorities have taken back.
+    pub crls: Vec<RevocationLists>,
     /// What a client sees where the server's certificate is bad.
     pub on_bad_certificate: OnBadCertificate,
     /// What becomes of clients that refuse minted certificates.
@@ -62,6 +68,15 @@ pub struct Root {
     /// Where they stand.
     pub file: String,
     /// One `CERTIFICATE` at least and nothing else, by their labels; what is in them nobody has looked at.
+    pub pem: String,
+}
+
+/// Revocation lists of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevocationLists {
+    /// Where they stand.
+    pub file: String,
+    /// One `X509 CRL` at least and nothing else, by their labels; what is in them nobody has looked at.
     pub pem: String,
 }
 
@@ -149,12 +164,15 @@ impl View {
             name: municipality.name.clone(),
             prefixes: municipality.prefixes.iter().chain(&municipality.published).copied().collect(),
             gateway: municipality.attachments.iter().flat_map(|it| &it.addresses).copied().collect(),
+            isolation: municipality.isolation.clone(),
+            essential: policy.essential.clone(),
             rules,
             addresses: lists.addresses,
             names: lists.names,
             default: own.default.or(above.default).unwrap_or(TlsAction::Inspect),
             resolvers: policy.resolvers.clone(),
             roots: policy.roots.clone(),
+            crls: policy.crls.clone(),
             on_bad_certificate: own.on_bad_certificate.or(above.on_bad_certificate).unwrap_or(OnBadCertificate::Mirror),
             bypass: own.bypass.or(above.bypass).unwrap_or(Bypass::Off),
             limits: municipality.tls_limits,

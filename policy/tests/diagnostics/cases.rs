@@ -293,6 +293,8 @@ pub fn cases() -> Vec<Case> {
         ("rule_no_action", "missing-key", "action = \"allow\"\n", ""),
         ("action", "bad-value", "action = \"inspect\"", "action = \"inspekt\""),
         ("default", "bad-value", "default = \"deny\"", "default = \"inspect\""),
+        ("when_down", "bad-value", "action = \"inspect\"", "action = \"inspect\"\nwhen_down = \"open\""),
+        ("when_down_allow", "misplaced-key", "action = \"allow\"", "action = \"allow\"\nwhen_down = \"splice\""),
         ("inspect_udp", "inspect-not-tcp", "\"tcp/80\", \"tcp/443\"", "\"tcp/443\", \"udp/443\""),
         ("inspect_any", "inspect-not-tcp", "ports = [\"tcp/80\", \"tcp/443\"]\n", ""),
         ("inspect_ingress", "inspect-ingress", "action = \"allow\"", "action = \"inspect\""),
@@ -461,6 +463,31 @@ fn whole_files() -> Vec<Case> {
             format!("[[egress.rule]]\nname = \"r{number}\"\nports = [\"udp/{number}\"]\naction = \"deny\"\n")
         };
         edit(source, SHIRAKABA_FILE, "", &(0..16_384).map(rule).collect::<String>());
+    });
+    let crls = |source: &mut Source, contents: &[u8]| {
+        edit(source, PREFECTURE_FILE, "roots = [", "crls = [\"crls/partner.crl\"]\nroots = [");
+        source.files.insert("crls/partner.crl".to_owned(), contents.to_vec());
+    };
+    add("crls_none", "bad-revocation-list", &|source| crls(source, b"# later\n"));
+    add("crls_cut_short", "bad-revocation-list", &|source| crls(source, b"\x30\x03\x02\x01"));
+    add("crls_broken", "bad-revocation-list", &|source| {
+        crls(source, b"-----BEGIN X509 CRL-----\n*\n-----END X509 CRL-----\n");
+    });
+    add("crls_certificate", "bad-revocation-list", &|source| {
+        let roots = source.files[PARTNER_FILE].clone();
+        crls(source, &roots);
+    });
+    add("crls_key", "bad-revocation-list", &|source| {
+        crls(source, b"-----BEGIN EC PRIVATE KEY-----\nMAA=\n-----END EC PRIVATE KEY-----\n");
+    });
+    add("crls_missing", "missing-file", &|source| {
+        crls(source, b"");
+        source.files.remove("crls/partner.crl");
+    });
+    add("crls_too_large", "capacity", &|source| {
+        let mut der = vec![0x30, 0x84, 0x00, 0x80, 0x00, 0x00];
+        der.resize(der.len() + (8 << 20), 0);
+        crls(source, &der);
     });
     add("roots_none", "bad-certificates", &|source| {
         source.files.insert(PARTNER_FILE.to_owned(), b"# later\n".to_vec());

@@ -63,6 +63,34 @@ impl Pki {
         Ok(identity)
     }
 
+    /// Takes the certificate of this name back: the authority's revocation list.
+    pub fn revoke(&self, name: &str) -> Result<PathBuf> {
+        let told = process::run(&mut process::command(
+            "openssl",
+            ["x509", "-noout", "-serial", "-in", &text(&self.identity(name).chain)],
+        ))?;
+        let told = String::from_utf8(told.stdout).context("openssl prints something else")?;
+        let serial = told.trim().strip_prefix("serial=").context("openssl prints no serial number")?;
+        // As `openssl ca` keeps what it has issued: state, end, when it was revoked, number, file, name.
+        let line = format!("R\t491231235959Z\t250101000000Z\t{serial}\tunknown\t/CN={name}\n");
+        let (database, config, list) = (self.file("index.txt"), self.file("ca.cnf"), self.file("revoked.crl"));
+        let number = self.file("crlnumber");
+        fs::write(&database, line)?;
+        fs::write(&number, "01\n")?;
+        let settings = format!(
+            "[ca]\ndefault_ca=own\n[own]\ndatabase={}\ncertificate={}\nprivate_key={}\ndefault_md=sha256\n\
+             default_crl_days=30\ncrlnumber={}\ncrl_extensions=list\n[list]\nauthorityKeyIdentifier=keyid\n",
+            database.display(),
+            self.root().display(),
+            self.file("root.key").display(),
+            number.display()
+        );
+        fs::write(&config, settings)?;
+        let arguments = ["ca", "-config", &text(&config), "-gencrl", "-out", &text(&list)];
+        process::run(&mut process::command("openssl", arguments))?;
+        Ok(list)
+    }
+
     /// A certificate for this name that nobody has issued.
     pub fn self_signed(&self, name: &str) -> Result<Identity> {
         let identity = self.identity(name);

@@ -11,8 +11,8 @@ use nix::unistd::Pid;
 
 use crate::wire::wait_until;
 
-/// How long a server may take until it is ready.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a server may take until it is ready: in an emulated machine the gateway's daemon takes a minute.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running program; killed on drop unless released.
 #[derive(Debug)]

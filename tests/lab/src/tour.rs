@@ -11,7 +11,7 @@ mod left_closed;
 mod names;
 mod neighbours;
 mod outside;
-mod report;
+pub mod report;
 mod scan;
 mod segments;
 mod spoofed;

@@ -24,7 +24,7 @@ const OURS: [(&str, &[&str]); 11] = [
 const PROOF: [&str; 5] = ["bench", "fuzz", "lab", "system", "tasks"];
 
 /// Foreign crates that only one of ours may use, or two, [`PROOF`] excepted.
-const KEPT_BY: [(&str, &str); 26] = [
+const KEPT_BY: [(&str, &str); 27] = [
     ("aya", "dataplane"),
     ("aya-obj", "dataplane"),
     ("aya-ebpf", "filters"),
@@ -42,6 +42,7 @@ const KEPT_BY: [(&str, &str); 26] = [
     ("rustls-pki-types", "certify"),
     ("rcgen", "certify"),
     ("pem", "certify"),
+    ("pem", "policy"),
     ("x509-parser", "certify"),
     ("aws-lc-rs", "certify"),
     ("aws-lc-rs", "hello"),

@@ -9,8 +9,10 @@ use std::net::IpAddr;
 
 use abi::Verdict;
 use dataplane::engine::{Engine, EngineSize};
+use policy::model::InspectorState;
 use policy::{CompiledPolicy, Judgement, Model, Numbering, Source};
 use rand::rngs::StdRng;
+use rand::seq::IteratorRandom;
 use rand::{Rng, SeedableRng};
 use system::entry::entry;
 use system::generate::packets::{Arrival, Traffic};
@@ -74,6 +76,12 @@ fn run_shard(seed: u64, shard: u64, policies: u64, packets: u64) -> BTreeMap<Str
                 1..20 => rng.random_range(0..12_000_000_000),
                 _ => rng.random_range(0..20_000_000),
             };
+            if rng.random_range(0..200) == 0 {
+                let (municipality, number) = numbering.municipalities.iter().choose(&mut rng).expect("there is one");
+                let state = if rng.random() { InspectorState::Serving } else { InspectorState::Down };
+                model.set_inspector(municipality, state);
+                engine.set_inspector(*number, state);
+            }
             let arrival = traffic.next(&mut rng);
             let expected = model.judge(arrival.port, now_ns, &arrival.frame);
             let entry = entry(&compiled.numbering, arrival.port);

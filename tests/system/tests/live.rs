@@ -10,16 +10,26 @@ mod byte_for_byte;
 mod checksums;
 #[path = "live/counters.rs"]
 mod counters;
+#[path = "live/cut_off.rs"]
+mod cut_off;
+#[path = "live/cut_off_inspected.rs"]
+mod cut_off_inspected;
 #[path = "live/datagrams.rs"]
 mod datagrams;
 #[path = "live/detached.rs"]
 mod detached;
+#[path = "live/freeze.rs"]
+mod freeze;
+#[path = "live/given_back.rs"]
+mod given_back;
 #[path = "live/icmp_errors.rs"]
 mod icmp_errors;
 #[path = "live/inspector.rs"]
 mod inspector;
 #[path = "live/inspector_clients.rs"]
 mod inspector_clients;
+#[path = "live/inspector_down.rs"]
+mod inspector_down;
 #[path = "live/inspector_way.rs"]
 mod inspector_way;
 #[path = "live/kill.rs"]
@@ -38,6 +48,8 @@ mod published;
 mod qinq;
 #[path = "live/refusals.rs"]
 mod refusals;
+#[path = "live/revoked.rs"]
+mod revoked;
 #[path = "live/routes.rs"]
 mod routes;
 #[path = "live/scanner.rs"]

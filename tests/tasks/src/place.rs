@@ -24,7 +24,8 @@ pub fn target_dir() -> PathBuf {
     }
 }
 
-fn cache() -> PathBuf {
+/// The user's cache directory.
+pub fn cache() -> PathBuf {
     match (variable("XDG_CACHE_HOME"), variable("HOME")) {
         (Some(cache), _) => cache,
         (None, Some(home)) => home.join(".cache"),

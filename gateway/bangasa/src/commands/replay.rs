@@ -42,6 +42,9 @@ pub struct Arguments {
     /// Who judges
     #[arg(long, value_enum, default_value_t = engine::Kind::Kernel)]
     engine: engine::Kind,
+    /// Judge as while no inspector serves
+    #[arg(long)]
+    inspector_down: bool,
     /// Print one JSON object a packet
     #[arg(long)]
     json: bool,
@@ -54,7 +57,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     };
     let pcap = capture::open(&arguments.pcap)?;
     engine::known_port(&checked.policy, &arguments.port)?;
-    let mut engine = engine::open(arguments.engine, &checked.policy)?;
+    let mut engine = engine::open(arguments.engine, &checked.policy, engine::inspectors(arguments.inspector_down))?;
     let mut output = Output::stdout();
     let colour = Colour::of_stdout();
     let mut summary = Summary::default();

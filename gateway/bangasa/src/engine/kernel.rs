@@ -6,7 +6,7 @@ use abi::ports::{ROLE_ACCESS, ROLE_UPLINK};
 use anyhow::{Context, anyhow};
 use dataplane::{Engine as TestRun, EngineSize, Entry, Error};
 use policy::compile::CompiledPolicy;
-use policy::model::INSPECTOR;
+use policy::model::{INSPECTOR, InspectorState};
 use policy::{Judgement, Numbering, Policy};
 
 use super::{Engine, GENERATION, on_the_wire};
@@ -22,7 +22,7 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    pub(super) fn open(policy: &Policy) -> anyhow::Result<Self> {
+    pub(super) fn open(policy: &Policy, inspectors: InspectorState) -> anyhow::Result<Self> {
         let compiled = policy::compile::compile(policy, &Numbering::default())?;
         let size = EngineSize { flow_buckets: FLOW_BUCKETS, ..EngineSize::fitting(&compiled) };
         let mut engine = TestRun::new(size).map_err(|error| match error {
@@ -33,6 +33,7 @@ impl Kernel {
             other => other.into(),
         })?;
         engine.install(&compiled, GENERATION.into())?;
+        compiled.numbering.municipalities.values().for_each(|number| engine.set_inspector(*number, inspectors));
         let roles = [(&policy.uplinks, ROLE_UPLINK), (&policy.accesses, ROLE_ACCESS)];
         let entries = roles.into_iter().flat_map(|(names, role)| names.iter().map(move |name| (name, role)));
         let inspectors = compiled.numbering.municipalities.iter();

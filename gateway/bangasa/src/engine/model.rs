@@ -1,5 +1,6 @@
 //! The reference model.
 
+use policy::model::InspectorState;
 use policy::{Judgement, Policy};
 
 use super::{Engine, GENERATION, on_the_wire};
@@ -8,8 +9,10 @@ use super::{Engine, GENERATION, on_the_wire};
 pub(super) struct Model(policy::model::Model);
 
 impl Model {
-    pub(super) fn new(policy: &Policy) -> Self {
-        Self(policy::model::Model::new(policy, GENERATION))
+    pub(super) fn new(policy: &Policy, inspectors: InspectorState) -> Self {
+        let mut model = policy::model::Model::new(policy, GENERATION);
+        policy.municipalities.iter().for_each(|municipality| model.set_inspector(&municipality.id, inspectors));
+        Self(model)
     }
 }
 

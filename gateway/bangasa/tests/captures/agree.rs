@@ -82,8 +82,9 @@ impl Tally {
 /// One pair of engines, which lives through all the captures that this thread takes: flows of one meet the next.
 fn compare(policy: &Policy, directory: &str, entrance: Entrance, captures: &[PathBuf], next: &AtomicUsize) -> Tally {
     let mut engines = Pair {
-        kernel: engine::open(Kind::Kernel, policy).unwrap_or_else(|error| panic!("{error:#}")),
-        model: engine::open(Kind::Model, policy).unwrap(),
+        kernel: engine::open(Kind::Kernel, policy, engine::inspectors(false))
+            .unwrap_or_else(|error| panic!("{error:#}")),
+        model: engine::open(Kind::Model, policy, engine::inspectors(false)).unwrap(),
         clock_ns: 1_000_000_000_000,
         random: Random::new(20_261_122),
     };

@@ -24,7 +24,7 @@ fn replay(bytes: &[u8], engine: &mut dyn Engine) -> (u64, Option<String>) {
 #[test]
 fn a_cut_capture_is_judged_up_to_the_cut() {
     let Some(captures) = captures() else { return };
-    let mut model = engine::open(Kind::Model, &load(EVERYONE)).unwrap();
+    let mut model = engine::open(Kind::Model, &load(EVERYONE), engine::inspectors(false)).unwrap();
     let mut random = Random::new(7);
     for path in &captures {
         let bytes = std::fs::read(path).unwrap();
@@ -45,7 +45,7 @@ fn a_cut_capture_is_judged_up_to_the_cut() {
 #[test]
 fn a_corrupt_capture_ends_with_a_word_about_it_or_not_at_all() {
     let Some(captures) = captures() else { return };
-    let mut model = engine::open(Kind::Model, &load(EVERYONE)).unwrap();
+    let mut model = engine::open(Kind::Model, &load(EVERYONE), engine::inspectors(false)).unwrap();
     let mut random = Random::new(8);
     for path in &captures {
         let bytes = std::fs::read(path).unwrap();

@@ -5,19 +5,22 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use inspect::wire::{LONGEST_REPORT, Report, WIRE_VERSION};
 use nix::unistd::User;
+use policy::model::InspectorState;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::OwnedReadHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 
+use super::health::tell_fast_path;
+use super::process::{Namespace, Process};
 use super::{Inspector, setting, told};
 use crate::daemon::Daemon;
 use crate::log;
@@ -75,11 +78,13 @@ pub fn serve(daemon: &Arc<Daemon>) -> anyhow::Result<()> {
 }
 
 async fn talk(daemon: &Arc<Daemon>, mut stream: UnixStream, conversation: u64) -> anyhow::Result<()> {
-    let Some(id) = whose(daemon, &stream)? else {
+    let Some((id, namespace)) = whose(daemon, &stream)? else {
         // Its municipality has left the policy.
         stream.write_all(&setting::end()).await?;
         bail!("it is in no municipality's network namespace, and was told to end");
     };
+    let pid = stream.peer_cred()?.pid().and_then(|pid| u32::try_from(pid).ok());
+    let process = pid.and_then(|pid| Process::of(pid).ok());
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     let first = tokio::time::timeout(PATIENCE, next(&mut reader)).await.context("it does not begin")??;
@@ -92,7 +97,7 @@ async fn talk(daemon: &Arc<Daemon>, mut stream: UnixStream, conversation: u64) -
         );
     }
     let (orders, mut waiting) = mpsc::channel::<Arc<Vec<u8>>>(ORDERS);
-    begin(daemon, &id, conversation, orders, (started_ns, proxy));
+    begin(daemon, &id, conversation, orders, Caller { process, namespace, started_ns, proxy });
     let writes = async {
         while let Some(order) = waiting.recv().await {
             tokio::time::timeout(PATIENCE, writer.write_all(&order)).await??;
@@ -116,19 +121,22 @@ async fn talk(daemon: &Arc<Daemon>, mut stream: UnixStream, conversation: u64) -
     with(daemon, &id, conversation, |inspector| {
         inspector.orders = None;
         inspector.accepted = None;
+        inspector.silent_since = Some(Instant::now());
     });
     daemon.inspectors.wake();
     ended.with_context(|| format!("the conversation with the inspector of `{id}` broke off"))
 }
 
-fn begin(
-    daemon: &Daemon,
-    id: &str,
-    conversation: u64,
-    orders: mpsc::Sender<Arc<Vec<u8>>>,
-    process: (u64, Vec<SocketAddr>),
-) {
-    let (started_ns, proxy) = process;
+/// Who has called.
+struct Caller {
+    process: Option<Process>,
+    namespace: Namespace,
+    started_ns: u64,
+    proxy: Vec<SocketAddr>,
+}
+
+fn begin(daemon: &Daemon, id: &str, conversation: u64, orders: mpsc::Sender<Arc<Vec<u8>>>, caller: Caller) {
+    let Caller { process, namespace, started_ns, proxy } = caller;
     {
         let mut by_id = daemon.inspectors.lock();
         let inspector = by_id.entry(id.to_owned()).or_default();
@@ -137,6 +145,11 @@ fn begin(
         inspector.sent = None;
         inspector.accepted = None;
         inspector.proxy = proxy;
+        inspector.process = process.or(inspector.process.take());
+        inspector.namespace = Some(namespace);
+        inspector.silent_since = None;
+        inspector.unanswered = 0;
+        inspector.owes_answer = false;
         if inspector.process_ns != started_ns {
             let ended = std::mem::take(&mut inspector.totals);
             told::add(&mut inspector.before, ended);
@@ -150,16 +163,27 @@ fn begin(
 fn hear(daemon: &Daemon, id: &str, conversation: u64, report: Report) {
     match report {
         Report::Begin { .. } => {}
-        Report::Accepted { generation, warning } => with(daemon, id, conversation, |inspector| {
-            inspector.accepted = Some(generation);
-            inspector.trouble = None;
-            if let Some(warning) = warning {
-                inspector.set_trouble(id, format!("nothing can be opened: {}", warning.escape_debug()));
-            }
-            inspector.failures = 0;
-            inspector.retry_at = None;
-        }),
+        Report::Accepted { generation, warning } => {
+            with(daemon, id, conversation, |inspector| {
+                if inspector.orders.is_none() {
+                    // It was told to end meanwhile.
+                    return;
+                }
+                inspector.accepted = Some(generation);
+                inspector.owes_answer = false;
+                inspector.state = Some(InspectorState::Serving);
+                inspector.trouble = None;
+                if let Some(warning) = warning {
+                    inspector.set_trouble(id, warning.escape_debug().to_string());
+                }
+                inspector.failures = 0;
+                inspector.retry_at = None;
+            });
+            daemon.current().iter().for_each(|current| tell_fast_path(&daemon.inspectors, current, Some(id)));
+        }
+        Report::Pong => with(daemon, id, conversation, |inspector| inspector.unanswered = 0),
         Report::Refused { generation, because } => with(daemon, id, conversation, |inspector| {
+            inspector.owes_answer = false;
             inspector.set_trouble(
                 id,
                 format!("the inspector of `{id}` cannot use generation {generation}: {}", because.escape_debug()),
@@ -187,21 +211,19 @@ async fn next(reader: &mut BufReader<OwnedReadHalf>) -> anyhow::Result<Option<Re
 }
 
 /// The municipality in whose network namespace the other end is; none: of none in the policy.
-fn whose(daemon: &Daemon, stream: &UnixStream) -> anyhow::Result<Option<String>> {
+fn whose(daemon: &Daemon, stream: &UnixStream) -> anyhow::Result<Option<(String, Namespace)>> {
     let config = &daemon.inspectors.config;
     let user = User::from_name(&config.user).ok().flatten().map(|user| user.uid.as_raw());
     if Some(stream.peer_cred()?.uid()) != user {
         bail!("it does not run as `{}`", config.user);
     }
     let theirs = fs::File::from(namespace_of(stream).context("its network namespace cannot be told")?).metadata()?;
+    let theirs = Namespace::of(&theirs);
     let current = daemon.current().context("there is no policy")?;
     let towns = current.policy().municipalities.iter();
     let mut ids = towns.map(|town| town.id.as_str());
-    let is_theirs = |id: &&str| {
-        let ours = fs::metadata(format!("/run/netns/{}{id}", config.netns_prefix));
-        ours.is_ok_and(|ours| (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()))
-    };
-    Ok(ids.find(is_theirs).map(str::to_owned))
+    let is_theirs = |id: &&str| Namespace::named(&format!("{}{id}", config.netns_prefix)) == Some(theirs);
+    Ok(ids.find(is_theirs).map(|id| (id.to_owned(), theirs)))
 }
 
 /// The network namespace of a Unix socket's other end: an accepted socket belongs to the namespace of whoever connected.

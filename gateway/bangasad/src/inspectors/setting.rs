@@ -86,6 +86,11 @@ fn authority(directory: &Path, id: &str) -> anyhow::Result<Option<AuthorityText>
     }))
 }
 
+/// The question whether it still turns.
+pub fn ping() -> Vec<u8> {
+    line(&Order::Ping).unwrap_or_default()
+}
+
 /// The order to end.
 pub fn end() -> Vec<u8> {
     line(&Order::End).unwrap_or_default()

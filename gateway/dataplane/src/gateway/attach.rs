@@ -55,11 +55,17 @@ pub fn classifier(object: &mut Ebpf, pins: &Path, name: &str, interface: &str) -
     let program: &mut SchedClassifier = load::program(object, name)?;
     let failed = |error: ProgramError| Error::attach(name, interface, error);
     let has_tcx = KernelVersion::current().is_ok_and(|running| running >= KernelVersion::new(6, 6, 0));
+    let pin = pins::link(pins, name, interface);
     if !has_tcx {
+        // There is no link that could be pinned. In its place the program says which interfaces have a filter, and before
+        // there is one: so `detach` finds those of a start that was killed.
+        if pin.exists() {
+            remove(&pin)?;
+        }
+        program.pin(&pin).map_err(|error| Error::attach(name, interface, error))?;
         clsact(program, interface).map_err(failed)?;
         return Ok("clsact");
     }
-    let pin = pins::link(pins, name, interface);
     if let Ok(pinned) = PinnedLink::from_pin(&pin) {
         let link = SchedClassifierLink::try_from(FdLink::from(pinned))
             .map_err(|error| Error::attach(name, interface, error))?;

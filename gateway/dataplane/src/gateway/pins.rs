@@ -3,6 +3,8 @@
 //! ```text
 //! maps/FLOWS …          programs/gateway …          links/gateway-wan0, guard-wan0, gateway-bgi3 … from_namespace-bgs12 …
 //! ```
+//!
+//! Kernels before 6.6 attach classifiers without a link: there, `links/guard-wan0` is the program.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
@@ -166,18 +168,20 @@ pub fn ports(pins: &Path) -> Result<BTreeSet<String>, Error> {
 
 /// Takes both programs off a port, the guard last.
 pub fn remove_port(pins: &Path, port: &str) -> Result<(), Error> {
-    for program in ["gateway", "guard"] {
-        remove_file(&link(pins, program, port))?;
-    }
-    // Without tcx there is no pin; with it, no such filter.
-    let _ = tc::qdisc_detach_program(port, TcAttachType::Ingress, "guard");
-    Ok(())
+    remove_file(&link(pins, "gateway", port))?;
+    remove_classifier(pins, "guard", port)
+}
+
+fn remove_classifier(pins: &Path, program: &str, interface: &str) -> Result<(), Error> {
+    // Where there is tcx, there is no such filter: the pin is all.
+    let _ = tc::qdisc_detach_program(interface, TcAttachType::Ingress, program);
+    remove_file(&link(pins, program, interface))
 }
 
 /// Drops the links of veths that are not wanted any more.
 pub fn remove_veths_except(pins: &Path, wanted: &BTreeSet<&str>) -> Result<(), Error> {
     for veth in links_of(pins, "from_namespace")?.filter(|veth| !wanted.contains(veth.as_str())) {
-        remove_file(&link(pins, "from_namespace", &veth))?;
+        remove_classifier(pins, "from_namespace", &veth)?;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Whom to trust: roots and revocation lists, out of bytes.
 
+use certify::{ListShown, Moment};
+use policy::tls::RevocationLists;
 use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor};
@@ -49,13 +51,7 @@ impl Trust {
         let mut revoked = Vec::new();
         for (at, bytes) in lists.iter().enumerate() {
             let wrong = |because: String| TrustError::RevocationList { number: at + 1, because };
-            let mut all: Vec<_> = CertificateRevocationListDer::pem_slice_iter(bytes)
-                .collect::<Result<_, _>>()
-                .map_err(|error| wrong(error.to_string()))?;
-            if all.is_empty() {
-                all.push(CertificateRevocationListDer::from(*bytes));
-            }
-            for der in all {
+            for der in lists_in(bytes).map_err(wrong)? {
                 let list = OwnedCertRevocationList::from_der(&der).map_err(|error| wrong(error.to_string()))?;
                 revoked.push(CertRevocationList::Owned(list));
             }
@@ -64,9 +60,46 @@ impl Trust {
     }
 }
 
+/// One list in DER, or any number in PEM.
+fn lists_in(bytes: &[u8]) -> Result<Vec<CertificateRevocationListDer<'_>>, String> {
+    let found: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(bytes).collect();
+    let mut found = found.map_err(|error| error.to_string())?;
+    if found.is_empty() {
+        found.push(CertificateRevocationListDer::from(bytes));
+    }
+    Ok(found)
+}
+
+/// Keeps the lists that can be used, each with the file that it is from; of the others, and of those whose time is over,
+/// the second result tells.
+pub(crate) fn usable_lists(files: &[RevocationLists], now: Moment) -> (Vec<Vec<u8>>, Vec<String>) {
+    let (mut usable, mut warnings) = (Vec::new(), Vec::new());
+    for RevocationLists { file, pem } in files {
+        let lists = lists_in(pem.as_bytes()).unwrap_or_default();
+        for list in &lists {
+            let shown = ListShown::read(list);
+            let issuer = shown.as_ref().map_or("nobody", |shown| &shown.issuer);
+            match OwnedCertRevocationList::from_der(list) {
+                Ok(_) => usable.push(list.to_vec()),
+                Err(error) => warnings.push(format!(
+                    "the revocation list of `{issuer}` in `{file}` is not heeded: {error}; fetch a whole one again, not one \
+                     of changes"
+                )),
+            }
+            if shown.as_ref().and_then(|shown| shown.next_update).is_some_and(|next| next < now) {
+                warnings.push(format!(
+                    "the revocation list of `{issuer}` in `{file}` is out of date, and does not know what was revoked since; \
+                     fetch it again and apply"
+                ));
+            }
+        }
+    }
+    (usable, warnings)
+}
+
 #[cfg(test)]
 mod tests {
-    use certify::{Moment, Root};
+    use certify::Root;
 
     use super::*;
 

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use rand::Rng;
 use rand::rngs::StdRng;
 
-use crate::checked::{Action, Addresses, Isolation, Municipality, Policy, Proxy, Rule, Rules, Service};
+use crate::checked::{Action, Addresses, Isolation, Municipality, Policy, Proxy, Rule, Rules, Service, WhenDown};
 use crate::compile::fixture;
 
 pub fn policy(rng: &mut StdRng) -> Policy {
@@ -108,6 +108,7 @@ fn rule(n: usize, rng: &mut StdRng) -> Rule {
         from: list(rng),
         to: list(rng),
         services: rng.random_bool(0.7).then(|| (0..rng.random_range(0..4)).map(|_| some_service(rng)).collect()),
+        when_down: [WhenDown::Closed, WhenDown::Splice][rng.random_range(0..2)],
         ..fixture::rule(&format!("r{n}"), [Action::Deny, Action::Allow, Action::Inspect][rng.random_range(0..3)])
     }
 }

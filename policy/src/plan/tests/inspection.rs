@@ -5,7 +5,7 @@ use crate::checked::{Hosts, HttpRule, NameList, TlsRule};
 use crate::compile::fixture::{municipality, nets, tcp};
 use crate::http::{FileType, HttpAction, MicrosoftTenants};
 use crate::plan::plan;
-use crate::tls::{Bypass, ClientCertificates, Ech, Names, Opening, Root, TlsAction};
+use crate::tls::{Bypass, ClientCertificates, Ech, Names, Opening, RevocationLists, Root, TlsAction};
 
 #[test]
 fn tls_rules_and_lists_of_names_are_told_in_the_words_of_packet_rules() {
@@ -33,6 +33,8 @@ fn tls_rules_and_lists_of_names_are_told_in_the_words_of_packet_rules() {
     let mut before = before();
     before.names.insert("banks".to_owned(), list(&["a.jp", "b.jp"]));
     before.roots = vec![Root { file: "roots/a.pem".to_owned(), pem: "A".to_owned() }];
+    let crl = |pem: &str| vec![RevocationLists { file: "crls/a.crl".to_owned(), pem: pem.to_owned() }];
+    before.crls = crl("A");
     before.tls.rules = ["games", "banks", "mail", "rest"].map(tls_rule).into();
     before.tls.rules[1].sni = hosts(&["www.a.jp"], &["banks"], false);
     let mut after = before.clone();
@@ -41,6 +43,7 @@ fn tls_rules_and_lists_of_names_are_told_in_the_words_of_packet_rules() {
     after.names.insert("gov".to_owned(), list(&[".go.jp"]));
     after.resolvers = vec!["192.0.2.53:53".parse().expect("an address")];
     after.roots[0].pem = "B".to_owned();
+    after.crls = crl("B");
     after.tls.default = Some(TlsAction::Block);
     after.tls.rules = ["rest", "banks", "mail", "new"].map(tls_rule).into();
     after.tls.rules[1] = TlsRule {
@@ -72,6 +75,7 @@ prefecture
   names of list `gov`: .go.jp added
   tls resolvers: 192.0.2.53:53 added
   tls roots: other certificates in roots/a.pem
+  tls crls: other revocation lists in crls/a.crl
   tls default: block (new)
   tls rule `games`: removed
   tls rule `rest`: moved from position 4 to 1

@@ -244,6 +244,10 @@ fn rule_body(rng: &mut impl Rng, text: &mut String, sets: usize, sections: usize
     }
     services(rng, text, action);
     let _ = writeln!(text, "action = \"{action}\"");
+    if action == "inspect" && rng.random_bool(0.5) {
+        let when_down = if rng.random_bool(0.7) { "splice" } else { "closed" };
+        let _ = writeln!(text, "when_down = \"{when_down}\"");
+    }
 }
 
 fn side_list(rng: &mut impl Rng, sets: usize, sections: usize) -> String {

@@ -34,7 +34,7 @@ pub(crate) fn policy() -> Source {
 }
 
 /// A lab whose inspectors serve.
-fn lab() -> Lab {
+pub(crate) fn lab() -> Lab {
     let mut lab = Lab::build(&crate::example()).unwrap();
     lab.internet_mut().serve().unwrap();
     lab.internet_mut().serve_tls().unwrap();
@@ -50,7 +50,7 @@ pub(crate) fn root(lab: &Lab) -> PathBuf {
 }
 
 /// curl at a town's site, trusting its prefecture and nobody else; `name` is at `server`.
-fn curl(lab: &Lab, town: &str, name: &str, server: IpAddr, arguments: &str) -> Output {
+pub(crate) fn curl(lab: &Lab, town: &str, name: &str, server: IpAddr, arguments: &str) -> Output {
     let address = if server.is_ipv4() { server.to_string() } else { format!("[{server}]") };
     let root = root(lab);
     let line = format!(
