@@ -24,6 +24,7 @@ pub mod server;
 pub mod site;
 pub mod stream;
 pub mod switch;
+pub mod visitor;
 pub mod wire;
 
 pub use count::Counter;

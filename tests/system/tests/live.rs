@@ -56,6 +56,10 @@ mod refusals;
 mod revoked;
 #[path = "live/routes.rs"]
 mod routes;
+#[path = "live/scanner.rs"]
+mod scanner;
+#[path = "live/soak.rs"]
+mod soak;
 #[path = "live/tcp_states.rs"]
 mod tcp_states;
 #[path = "live/tour.rs"]

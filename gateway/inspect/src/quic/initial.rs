@@ -27,7 +27,8 @@ impl Client {
             .with_no_client_auth();
         config.alpn_protocols = vec![b"h3".to_vec()];
         let mut client =
-            ClientConnection::new(Arc::new(config), Version::V1, name.to_owned().try_into().unwrap(), Vec::new()).unwrap();
+            ClientConnection::new(Arc::new(config), Version::V1, name.to_owned().try_into().unwrap(), Vec::new())
+                .unwrap();
         let mut hello = Vec::new();
         client.write_hs(&mut hello);
         hellos.push((name.to_owned(), hello.clone()));
