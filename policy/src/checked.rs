@@ -7,7 +7,7 @@ mod nat;
 mod proxy;
 mod tls;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use abi::Direction;
@@ -22,7 +22,7 @@ pub use proxy::Proxy;
 pub use tls::{Hosts, NameList, Tls, TlsRule};
 
 use crate::source::Location;
-use crate::tls::{Limits, RevocationLists, Root};
+use crate::tls::{Limits, RevocationLists, Root, Transport};
 use crate::words::words;
 
 /// A whole prefecture; by default one with nothing in it.
@@ -58,6 +58,17 @@ pub struct Policy {
     pub http: Http,
     /// Sorted by id.
     pub municipalities: Municipalities,
+}
+
+impl Policy {
+    /// UDP ports of which rules hand anything of a municipality's to its inspector.
+    pub fn inspected_udp_ports(&self, municipality: &Municipality) -> BTreeSet<u16> {
+        let rules = self.baseline.iter().chain(&municipality.egress.rules);
+        let services =
+            rules.filter(|rule| rule.action == Action::Inspect).flat_map(|rule| rule.services.iter().flatten());
+        let udp = services.filter(|service| service.protocol == Transport::Udp.protocol());
+        udp.filter_map(|service| service.ports).flat_map(|(first, last)| first..=last).collect()
+    }
 }
 
 /// A named set of prefixes.

@@ -18,7 +18,7 @@ use crate::model::{
 };
 use crate::overlay::Overlays;
 use crate::source::Location;
-use crate::tls::{Layer, RuleRef, TlsAction};
+use crate::tls::{Layer, RuleRef, TlsAction, Transport};
 use abi::Verdict;
 
 pub use hello::{Hello, HelloError, Request};
@@ -134,7 +134,7 @@ pub fn explain_while(
         (true, Some(hello), Some(municipality)) => {
             if let Some((step, said)) = tls::judge(policy, municipality, &asked, hello)? {
                 steps.push(step);
-                http = request(policy, municipality, &asked, hello, said.action, &mut steps)?;
+                http = request(policy, municipality, &asked, hello, &said, &mut steps)?;
                 answer = Some(said);
             }
         }
@@ -187,12 +187,12 @@ fn request(
     municipality: &str,
     packet: &packet::Asked,
     hello: &Hello,
-    action: TlsAction,
+    tls: &TlsAnswer,
     steps: &mut Vec<Step>,
 ) -> Result<Option<HttpAnswer>, HelloError> {
     let Some(request) = &hello.request else { return Ok(None) };
-    if action != TlsAction::Inspect {
-        steps.push(http::unreached(action));
+    if tls.action != TlsAction::Inspect || tls.transport == Transport::Udp {
+        steps.push(http::unreached(tls));
         return Ok(None);
     }
     let judged = http::judge(policy, municipality, packet, request)?;

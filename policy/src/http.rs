@@ -16,7 +16,7 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 
-pub use decider::{HttpAsked, HttpDecider, HttpRuling, HttpVerdict};
+pub use decider::{HttpAsked, HttpDecider, HttpRuling, HttpVerdict, MustSee};
 pub use file_type::FileType;
 pub use tenants::{MICROSOFT_LOGINS, MicrosoftTenants};
 

@@ -35,6 +35,7 @@ pub mod proxy;
 mod rulebook;
 mod services;
 pub mod source;
+pub mod span;
 pub mod tables;
 pub mod tls;
 mod views;

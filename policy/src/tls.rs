@@ -10,6 +10,7 @@
 //! name resolves to, unless the [`Ruling`] says `trust_sni`.
 
 mod asked;
+pub mod bypass;
 mod decider;
 mod heard;
 pub mod limits;
@@ -20,6 +21,7 @@ mod tests;
 mod view;
 
 pub use asked::{Asked, Ruling};
+pub use bypass::{BypassSaid, BypassTerms};
 pub use decider::Decider;
 pub(crate) use heard::Heard;
 pub(crate) use lookup::Lookup;
@@ -44,17 +46,27 @@ words! {
 }
 
 words! {
+    /// What carries a connection.
+    Transport {
+        /// TCP.
+        Tcp = "tcp",
+        /// UDP, datagram by datagram.
+        Udp = "udp",
+    }
+}
+
+words! {
     /// What the client's first bytes are.
     Opening {
         /// A TLS ClientHello.
         Tls = "tls",
-        /// A QUIC Initial; the only opening over UDP.
+        /// A QUIC Initial, over UDP.
         Quic = "quic",
         /// A request in the clear.
         Http = "http",
         /// The client waits for the server to begin, as in SSH or SMTP.
         ServerFirst = "server-first",
-        /// Anything else.
+        /// Anything else; over UDP all that is not QUIC.
         Other = "other",
         /// Neither end says anything.
         Silence = "silence",
@@ -85,11 +97,11 @@ words! {
 words! {
     /// What becomes of clients that refuse minted certificates.
     Bypass {
-        /// They stay refused.
+        /// They stay refused, and nothing is learned.
         Off = "off",
-        /// A rule is proposed to whoever reads.
+        /// Names are proposed to whoever reads, and passed on unopened once a person approves.
         Suggest = "suggest",
-        /// They are spliced from then on.
+        /// Names are passed on unopened once enough clients have refused.
         Automatic = "automatic",
     }
 }
@@ -114,17 +126,28 @@ words! {
     }
 }
 
+impl Transport {
+    /// Its number in IP.
+    pub const fn protocol(self) -> u8 {
+        match self {
+            Self::Tcp => 6,
+            Self::Udp => 17,
+        }
+    }
+}
+
 impl Opening {
     /// Whether there is a ClientHello, with what rules may ask about it.
     pub const fn has_hello(self) -> bool {
         matches!(self, Self::Tls | Self::Quic)
     }
 
-    /// The IP protocol under it.
-    pub const fn protocol(self) -> u8 {
+    /// What may carry it.
+    pub const fn transports(self) -> &'static [Transport] {
         match self {
-            Self::Quic => 17,
-            _ => 6,
+            Self::Quic => &[Transport::Udp],
+            Self::Other => &[Transport::Tcp, Transport::Udp],
+            _ => &[Transport::Tcp],
         }
     }
 }

@@ -19,7 +19,7 @@ use lab::server::Server;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use policy::checked::Isolation;
 use policy::tls::{
-    Bypass, ClientCertificates, Layer, Limits, OnBadCertificate, RuleRef, TlsAction, VIEW_VERSION, View, ViewRule,
+    BypassTerms, ClientCertificates, Layer, Limits, OnBadCertificate, RuleRef, TlsAction, VIEW_VERSION, View, ViewRule,
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -151,7 +151,7 @@ fn view() -> View {
         roots: Vec::new(),
         crls: Vec::new(),
         on_bad_certificate: OnBadCertificate::Mirror,
-        bypass: Bypass::Off,
+        bypass: BypassTerms::default(),
         limits: Limits { sessions: 100_000, handshakes_per_second: 20_000, memory_mib: 4_096 },
         http: Vec::new(),
         microsoft_tenants: None,

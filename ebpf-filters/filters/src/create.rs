@@ -115,13 +115,14 @@ fn fill(flow: &mut Flow, key: &Key, packet: &Packet) {
     flow.bytes = [0; 2];
 }
 
+/// Of what is inspected, answers come from the inspector, and do not pass here.
 #[inline(always)]
 const fn first_state(key: &Key, decision: Decision) -> u8 {
-    if key.ends().protocol() != protocol::TCP {
-        state::ONE_WAY
-    } else if decision.verdict() == Verdict::Inspect as u8 {
-        state::ESTABLISHED
-    } else {
-        state::SYN_SENT
+    let is_inspected = decision.verdict() == Verdict::Inspect as u8;
+    match (key.ends().protocol() == protocol::TCP, is_inspected) {
+        (true, true) => state::ESTABLISHED,
+        (true, false) => state::SYN_SENT,
+        (false, true) => state::TWO_WAY,
+        (false, false) => state::ONE_WAY,
     }
 }

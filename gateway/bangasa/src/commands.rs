@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod block;
+pub mod bypass;
 pub mod ca;
 pub mod check;
 pub mod events;

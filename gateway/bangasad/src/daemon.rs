@@ -9,6 +9,7 @@ use policy::{Basis, Digest, Glossary, Ground, Overlays, Policy};
 use telemetry::{Journal, Words};
 
 use crate::audit::AuditFile;
+use crate::bypass::Bypass;
 use crate::freeze::Freeze;
 use crate::inspectors::Inspectors;
 use crate::log;
@@ -36,6 +37,8 @@ pub struct Daemon {
     pub trouble: Mutex<Option<String>>,
     /// Processes that look into connections.
     pub inspectors: Inspectors,
+    /// What inspectors pass on unopened, and why.
+    pub bypass: Bypass,
     /// Whether policy may change.
     pub freeze: Mutex<Freeze>,
     /// Where events go.

@@ -21,14 +21,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dataplane::inspector_words::InspectorWords;
-use inspect::wire::Totals;
+use inspect::wire::{BypassName, Totals};
 use policy::Policy;
 use policy::checked::{Action, Municipality};
 use policy::model::InspectorState;
 use tokio::sync::{Notify, mpsc};
 
 use crate::daemon::{Current, Daemon};
-use crate::log;
+use crate::{bypass, log};
 use process::{Namespace, Process};
 
 pub use end::end_all;
@@ -98,8 +98,10 @@ struct Inspector {
     conversation: u64,
     /// Digest of what the setting was made of that was sent in this conversation.
     sent: Option<blake3::Hash>,
-    /// Where it listens as the municipality's proxy.
-    proxy: Vec<SocketAddr>,
+    /// Names that it was told in this conversation to pass on unopened.
+    bypassed: Option<Vec<BypassName>>,
+    /// Where it listens.
+    places: Places,
     /// Processes that were told to end, and have not been seen to.
     leaving: Vec<Child>,
     /// Generation that it has said to be in force.
@@ -133,15 +135,40 @@ impl Inspectors {
     }
 }
 
-/// Municipalities of which a rule inspects anything, or that have a proxy, and where that is.
-fn wanted(policy: &Policy) -> BTreeMap<&str, Vec<SocketAddr>> {
+/// Where an inspector listens besides its place for connections that the gateway hands over.
+#[derive(Clone, Debug, Default)]
+struct Places {
+    /// As the municipality's proxy: the gateway's own addresses, in order.
+    proxy: Vec<SocketAddr>,
+    /// For datagrams that the gateway hands over: their ports, in order.
+    udp: Vec<u16>,
+}
+
+impl Places {
+    /// Whether who listens here does so wherever `wanted`. A UDP port too many hears nothing.
+    fn are_enough_for(&self, wanted: &Self) -> bool {
+        self.proxy == wanted.proxy && wanted.udp.iter().all(|port| self.udp.contains(port))
+    }
+}
+
+/// Municipalities of which a rule inspects anything, or that have a proxy, and where they listen.
+fn wanted(policy: &Policy) -> BTreeMap<&str, Places> {
     let inspects = |rules: &[policy::checked::Rule]| rules.iter().any(|rule| rule.action == Action::Inspect);
     let all = inspects(&policy.baseline);
     let towns = policy.municipalities.iter();
     let towns = towns
         .filter(|town| all || town.proxy.is_some() || inspects(&town.egress.rules) || inspects(&town.ingress.rules));
-    towns.map(|town| (town.id.as_str(), proxy(town))).collect()
+    let places = |town| {
+        let mut udp = policy.inspected_udp_ports(town);
+        // There in any case, so that a rule about QUIC's own port takes no new process.
+        udp.insert(QUIC);
+        Places { proxy: proxy(town), udp: udp.into_iter().collect() }
+    };
+    towns.map(|town| (town.id.as_str(), places(town))).collect()
 }
+
+/// QUIC's own port.
+const QUIC: u16 = 443;
 
 /// Where a municipality's proxy listens, in order.
 fn proxy(town: &Municipality) -> Vec<SocketAddr> {
@@ -175,10 +202,13 @@ fn tend(daemon: &Daemon, reads_authorities: bool) {
     let Some(current) = daemon.current() else { return };
     let wanted = wanted(current.policy());
     let inspectors = &daemon.inspectors;
-    for (id, proxy) in &wanted {
-        dismiss_if_elsewhere(inspectors, id, proxy);
+    bypass::tend(daemon);
+    for (id, places) in &wanted {
+        dismiss_if_elsewhere(inspectors, id, places);
         look_after(inspectors, id);
-        start_if_needed(inspectors, id, proxy);
+        start_if_needed(inspectors, id, places);
+        // Before its first setting, by which it begins to serve.
+        tell_bypassed(inspectors, id, bypass::names(daemon, id));
         if reads_authorities || needs_setting(inspectors, id) {
             tell_setting(inspectors, &current, id);
         }
@@ -201,7 +231,7 @@ fn needs_setting(inspectors: &Inspectors, id: &str) -> bool {
     inspectors.lock().get(id).is_some_and(|inspector| inspector.orders.is_some() && inspector.sent.is_none())
 }
 
-fn start_if_needed(inspectors: &Inspectors, id: &str, proxy: &[SocketAddr]) {
+fn start_if_needed(inspectors: &Inspectors, id: &str, places: &Places) {
     {
         let mut by_id = inspectors.lock();
         let inspector = by_id.entry(id.to_owned()).or_default();
@@ -212,7 +242,7 @@ fn start_if_needed(inspectors: &Inspectors, id: &str, proxy: &[SocketAddr]) {
         }
     }
     // Not under the lock: a process takes a while to start.
-    let started = spawn::spawn(&inspectors.config, id, proxy);
+    let started = spawn::spawn(&inspectors.config, id, places);
     let mut by_id = inspectors.lock();
     let inspector = by_id.entry(id.to_owned()).or_default();
     match started {
@@ -267,7 +297,22 @@ fn tell_setting(inspectors: &Inspectors, current: &Current, id: &str) {
     }
 }
 
-fn dismiss_others(inspectors: &Inspectors, wanted: &BTreeMap<&str, Vec<SocketAddr>>) {
+/// Sends the names to pass on unopened if they are others than those that were sent.
+fn tell_bypassed(inspectors: &Inspectors, id: &str, names: Vec<BypassName>) {
+    let mut by_id = inspectors.lock();
+    let Some(inspector) = by_id.get_mut(id).filter(|inspector| inspector.bypassed.as_ref() != Some(&names)) else {
+        return;
+    };
+    let Some(orders) = &inspector.orders else { return };
+    match setting::bypassed(&names).map(|order| orders.try_send(Arc::new(order))) {
+        Ok(Ok(())) => inspector.bypassed = Some(names),
+        // One that does not read is told with the next look.
+        Ok(Err(_)) => {}
+        Err(error) => inspector.set_trouble(id, format!("the inspector of `{id}` cannot be told: {error:#}")),
+    }
+}
+
+fn dismiss_others(inspectors: &Inspectors, wanted: &BTreeMap<&str, Places>) {
     for (id, inspector) in inspectors.lock().iter_mut().filter(|(id, _)| !wanted.contains_key(id.as_str())) {
         inspector.reap(id);
         inspector.trouble = None;
@@ -275,14 +320,19 @@ fn dismiss_others(inspectors: &Inspectors, wanted: &BTreeMap<&str, Vec<SocketAdd
     }
 }
 
-/// Ends an inspector that is the proxy elsewhere than the policy has it, or in a namespace of before, as when its
-/// municipality left the policy for a moment: sockets are given to a process when it starts. It lets go of them at once, so
-/// that the next one may have them, and what it serves has a few seconds to end.
-fn dismiss_if_elsewhere(inspectors: &Inspectors, id: &str, proxy: &[SocketAddr]) {
+/// Ends an inspector that listens elsewhere than the policy has it, or in a namespace of before, as when its municipality
+/// left the policy for a moment: sockets are given to a process when it starts. It lets go of them at once, so that the next
+/// one may have them, and what it serves has a few seconds to end.
+fn dismiss_if_elsewhere(inspectors: &Inspectors, id: &str, wanted: &Places) {
     let namespace = Namespace::named(&format!("{}{id}", inspectors.config.netns_prefix));
-    let is_elsewhere = |it: &&mut Inspector| it.orders.is_some() && (it.proxy != proxy || it.namespace != namespace);
+    let is_elsewhere =
+        |it: &&mut Inspector| it.orders.is_some() && (!it.places.are_enough_for(wanted) || it.namespace != namespace);
     if let Some(inspector) = inspectors.lock().get_mut(id).filter(is_elsewhere) {
-        let what = if inspector.proxy == proxy { "network namespace has" } else { "proxy's addresses have" };
+        let what = if inspector.namespace == namespace {
+            "proxy's addresses or QUIC's ports have"
+        } else {
+            "network namespace has"
+        };
         log(&format!("{id}: the {what} changed; the inspector is started anew"));
         inspector.dismiss();
         inspector.leaving.extend(inspector.child.take());

@@ -3,6 +3,7 @@
 
 mod apply;
 mod audit;
+mod bypass;
 mod daemon;
 mod events;
 mod freeze;

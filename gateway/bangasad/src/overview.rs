@@ -13,13 +13,13 @@ use dataplane::Gateway;
 use dataplane::gateway::InspectorWay;
 use dataplane::links::{Link, mac_text};
 use dataplane::readings::Readings;
-use telemetry::metrics::OverlayCounts;
+use telemetry::metrics::{Bypassed, OverlayCounts};
 use telemetry::{Snapshot, Words};
 
 use crate::daemon::{Current, Daemon};
 use crate::nat::{self, Usage};
 use crate::watch::Integrity;
-use crate::{freeze, inspectors, overlays};
+use crate::{bypass, freeze, inspectors, overlays};
 
 /// What the kernel says, read in one go.
 struct Kernel {
@@ -87,7 +87,8 @@ pub fn status(daemon: &Daemon) -> anyhow::Result<Status> {
     let (words, current) = (&*kernel.words, kernel.current.as_deref());
     let integrity = daemon.integrity.lock().unwrap_or_else(PoisonError::into_inner);
     let digest_matches = digest_matches(&kernel, &integrity);
-    let mut warnings: Vec<String> = daemon.trouble().into_iter().chain(kernel.warnings.iter().cloned()).collect();
+    let mut warnings: Vec<String> =
+        daemon.trouble().into_iter().chain(kernel.warnings.iter().cloned()).chain(bypass::trouble(daemon)).collect();
     if current.is_some() && !digest_matches {
         warnings.push("the installed tables are not the intended ones; apply the policy again".into());
     }
@@ -172,6 +173,7 @@ fn municipalities(
                 counters: counters(readings, *number),
                 inspector: inspectors::status(&daemon.inspectors, id),
                 nat: kernel.nat.get(id).map(nat_status),
+                bypass: policy.and_then(|policy| bypass::status(daemon, policy, id)),
             }
         })
         .collect();
@@ -222,6 +224,16 @@ fn events(daemon: &Daemon, readings: &Readings) -> EventStatus {
         lost_output: counts.lost_output.load(Ordering::Relaxed),
         lost_followers: counts.lost_followers.load(Ordering::Relaxed),
     }
+}
+
+/// Of every municipality that has any, how many names stand how.
+fn bypassed(daemon: &Daemon, current: Option<&Current>) -> BTreeMap<String, Bypassed> {
+    let Some(policy) = current.map(Current::policy) else { return BTreeMap::new() };
+    let of = |id: &String| {
+        let status = bypass::status(daemon, policy, id)?;
+        Some((id.clone(), Bypassed { names: status.names, displaced: status.displaced }))
+    };
+    policy.municipalities.iter().filter_map(|municipality| of(&municipality.id)).collect()
 }
 
 /// What lies over the policy, counted.
@@ -286,6 +298,7 @@ pub fn metrics(daemon: &Daemon) -> anyhow::Result<String> {
             })
             .collect(),
         coverage: inspectors::coverage(&daemon.inspectors),
+        bypass: bypassed(daemon, current),
         overlays: lying_over(daemon, current),
         started_at: daemon.started_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64(),
     })

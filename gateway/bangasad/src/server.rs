@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::daemon::Daemon;
 use crate::options::Options;
-use crate::{apply, audit, events, freeze, inspectors, log, nat, overlays, overview, watch};
+use crate::{apply, audit, bypass, events, freeze, inspectors, log, nat, overlays, overview, watch};
 
 /// Connections at one time; more wait.
 const CONNECTIONS: usize = 256;
@@ -61,6 +61,7 @@ pub async fn run(daemon: Daemon, options: &Options) -> anyhow::Result<()> {
             _ = interrupt.recv() => break,
         }
     }
+    bypass::settle(&daemon);
     // A client that connects now should learn at once that nobody is here.
     let _ = std::fs::remove_file(&options.socket);
     log("stopped; packets are judged as before");
@@ -180,6 +181,15 @@ fn respond(daemon: &Daemon, request: Request, peer: &UCred) -> Response {
         },
         Request::Who { address, port, at_ms } => nat::who(daemon, address, port, at_ms),
         Request::Policy { generation } => policy(daemon, generation),
+        Request::Bypass { municipality } => bypass::list(daemon, municipality.as_deref()),
+        Request::BypassApprove { decide, for_seconds } => {
+            let who = audit::who(peer, Some(decide.who.clone()));
+            bypass::approve(daemon, &decide, for_seconds, who)
+        }
+        Request::BypassForget { decide } => {
+            let who = audit::who(peer, Some(decide.who.clone()));
+            bypass::forget(daemon, &decide, who)
+        }
         Request::Events { .. } => Response::Failed { message: "events are not answered here".into() },
     }
 }

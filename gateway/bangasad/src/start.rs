@@ -13,6 +13,7 @@ use telemetry::{Journal, Output};
 
 use crate::apply::{self, Prepared, Unfit};
 use crate::audit::AuditFile;
+use crate::bypass::Bypass;
 use crate::daemon::{Current, Daemon};
 use crate::freeze::Freeze;
 use crate::inspectors::{self, Inspectors};
@@ -49,6 +50,7 @@ pub fn start(options: &Options) -> anyhow::Result<Daemon> {
         rates: Mutex::new(Rates::default()),
         trouble: Mutex::default(),
         inspectors: Inspectors::new(options.inspectors()?, words),
+        bypass: Bypass::open(&options.state),
         freeze: Mutex::new(Freeze::open(&options.state)?),
         audit: AuditFile::open(&options.state)?,
         journal,

@@ -5,6 +5,7 @@
 //! reading of a policy directory. Not here: what the daemon does with a request, how the command line shows an answer.
 
 pub mod audit;
+pub mod bypass;
 pub mod client;
 pub mod directory;
 mod files;

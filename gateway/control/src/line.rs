@@ -82,10 +82,13 @@ pub struct TlsLine {
     /// How it came: `transparent`, or `explicit` by the proxy.
     #[serde(default)]
     pub arrival: String,
+    /// What carried it: `tcp` or `udp`.
+    #[serde(default)]
+    pub transport: String,
     /// Host and port that the proxy was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
-    /// What the client's first bytes were: `tls`, `http`, `server-first`, `other` or `silence`.
+    /// What the client's first bytes were: `tls`, `quic`, `http`, `server-first`, `other` or `silence`.
     pub opening: Option<String>,
     /// The name that the client sent.
     pub sni: Option<String>,
@@ -97,6 +100,10 @@ pub struct TlsLine {
     pub ech: bool,
     /// What the server's certificate was found to be: `good`, or its defect; none: it was not looked at.
     pub upstream: Option<String>,
+    /// How the client showed that it did not take the certificate minted for a good server: `alert`, or `closed` or `unused`,
+    /// which may have other causes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
     /// Requests that passed, where they could be seen.
     pub requests: u64,
     /// Bytes of content from the client.

@@ -5,6 +5,8 @@ use policy::Source;
 use policy::overlay::Moment;
 use serde::{Deserialize, Serialize};
 
+use crate::bypass::Decide;
+
 /// One request; the first and only line that a client sends on a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
@@ -48,6 +50,23 @@ pub enum Request {
         port: Option<u16>,
         /// When, in ms since 1970; none: now.
         at_ms: Option<u64>,
+    },
+    /// Names that applications refuse our certificates for. Answer: `Bypass`.
+    Bypass {
+        /// Only of this municipality.
+        municipality: Option<String>,
+    },
+    /// Pass a name on unopened. Answer: `BypassChanged`.
+    BypassApprove {
+        /// Which, and why.
+        decide: Decide,
+        /// For how long; none: as the policy has it.
+        for_seconds: Option<u32>,
+    },
+    /// Do not pass a name on, and learn nothing of it for a while. Answer: `BypassChanged`.
+    BypassForget {
+        /// Which, and why.
+        decide: Decide,
     },
     /// The files of a generation. Answer: `Policy`.
     Policy {

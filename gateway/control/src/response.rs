@@ -4,6 +4,7 @@ use policy::overlay::{Moment, Origin};
 use policy::{Overlays, Source};
 use serde::{Deserialize, Serialize};
 
+use crate::bypass::BypassRow;
 use crate::status::Status;
 use crate::who::Holder;
 
@@ -64,6 +65,13 @@ pub enum Response {
         /// Until when, and who said so; none: policy may change.
         freeze: Option<Origin>,
     },
+    /// To `bypass`.
+    Bypass {
+        /// By municipality and name.
+        names: Vec<BypassRow>,
+    },
+    /// To `bypass_approve` and `bypass_forget`.
+    BypassChanged(Box<BypassRow>),
     /// It could not be done; nothing was changed unless the message says so.
     Failed {
         /// What went wrong and what to do, in one sentence.

@@ -1,5 +1,7 @@
 //! The running gateway at one moment. Field names are those of metrics and events.
 
+use std::collections::BTreeMap;
+
 use policy::overlay::{Isolation, Origin};
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +114,9 @@ pub struct MunicipalityStatus {
     /// Its NAT pool; none: it has none.
     #[serde(default)]
     pub nat: Option<NatStatus>,
+    /// Names that applications refuse our certificates for; none: the policy does not ask for them.
+    #[serde(default)]
+    pub bypass: Option<BypassStatus>,
 }
 
 /// How much of a municipality's NAT pool is in clients' blocks of ports.
@@ -129,6 +134,17 @@ pub struct NatStatus {
     pub clients_at_limit: u64,
 }
 
+/// Names of a municipality that applications refuse our certificates for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BypassStatus {
+    /// `off`, `suggest` or `automatic`.
+    pub mode: String,
+    /// How many, by state: `candidate`, `suggested`, `approved`, `expired`, `forgotten`.
+    pub names: BTreeMap<String, u64>,
+    /// Names that left for want of room before anything came of them.
+    pub displaced: u64,
+}
+
 /// A municipality's inspector, and how much of its traffic was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InspectorStatus {
@@ -143,6 +159,8 @@ pub struct InspectorStatus {
     pub open: u64,
     /// Connections that were not told as events because too many waited.
     pub events_lost: u64,
+    /// Datagrams of QUIC that the inspector lost because too many came at once.
+    pub datagrams_lost: u64,
     /// Connections that have ended.
     pub coverage: Vec<CoverageStatus>,
 }
@@ -150,6 +168,8 @@ pub struct InspectorStatus {
 /// Connections that ended in one way.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CoverageStatus {
+    /// What carried them: `tcp`, or `udp` (QUIC), of which nothing but names is ever seen.
+    pub transport: String,
     /// `splice`, `inspect` or `block`.
     pub action: String,
     /// Why.

@@ -6,6 +6,7 @@
 
 mod keys;
 mod packet;
+mod refusal;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +16,8 @@ use packet::Initial;
 use crate::assembly::Assembly;
 use crate::client_hello::{CLIENT_HELLO, ClientHello, Flavour, MAX_BODY_BYTES, Malformed};
 
-pub use packet::looks_initial;
+pub use packet::{Begins, begins, looks_initial};
+pub use refusal::refusal;
 
 /// Sets of keys that one pair of ends may go through: Retry, version negotiation, a port used again.
 const MAX_ATTEMPTS: usize = 8;
@@ -26,6 +28,7 @@ pub struct Client {
     attempts: Vec<Attempt>,
     /// The last hello, to know it again.
     last: Vec<u8>,
+    has_given_up: bool,
 }
 
 /// One set of keys, and what came under it.
@@ -44,13 +47,15 @@ impl Client {
             if let Some((at, frames)) = self.open(&initial) {
                 let attempt = &mut self.attempts[at];
                 let Attempt { crypto, handshake, .. } = attempt;
+                let mut is_kept = true;
                 packet::crypto_frames(&frames, &mut |offset, data| {
-                    if offset <= crypto.next() + MAX_BODY_BYTES as u64 {
-                        // A client that sends more pieces than wait is not listened to any more.
-                        let _ = crypto
-                            .insert(offset, data, MAX_BODY_BYTES, &mut |bytes| handshake.extend_from_slice(bytes));
-                    }
+                    // A client that sends more pieces than wait is not listened to any more.
+                    is_kept &= offset <= crypto.next() + MAX_BODY_BYTES as u64
+                        && crypto
+                            .insert(offset, data, MAX_BODY_BYTES, &mut |bytes| handshake.extend_from_slice(bytes))
+                            .is_ok();
                 });
+                self.has_given_up |= !is_kept;
                 Self::messages(handshake, &mut self.last, tell);
             }
         }
@@ -67,6 +72,11 @@ impl Client {
         self.attempts.iter().any(|it| it.crypto.waiting_bytes() + it.handshake.len() > 0)
     }
 
+    /// Whether something was not kept that may have been a hello: its server may have heard another one than was told.
+    pub fn has_given_up(&self) -> bool {
+        self.has_given_up
+    }
+
     /// The packet's frames, and which keys opened it.
     fn open(&mut self, initial: &Initial<'_>) -> Option<(usize, Vec<u8>)> {
         for (at, attempt) in self.attempts.iter_mut().enumerate().rev() {
@@ -79,6 +89,7 @@ impl Client {
         let (largest_number, frames) = keys.open(initial, 0)?;
         if self.attempts.len() == MAX_ATTEMPTS {
             self.attempts.remove(0);
+            self.has_given_up = true;
         }
         self.attempts.push(Attempt { keys, crypto: Assembly::default(), handshake: Vec::new(), largest_number });
         Some((self.attempts.len() - 1, frames))

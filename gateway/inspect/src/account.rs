@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use policy::tls::TlsAction;
+use policy::tls::{TlsAction, Transport};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::wire::{Ended, Reason, Session, Totals};
@@ -14,7 +14,7 @@ const QUEUE: usize = 8_192;
 /// Ways to end that are told apart. Rules change over the weeks; what does not fit is counted without its rule.
 const MOST_WAYS: usize = 2_000;
 
-type Way = (TlsAction, Reason, Option<(String, String)>);
+type Way = (Transport, TlsAction, Reason, Option<(String, String)>);
 
 /// An open connection. Whatever ends it, it is not counted any more.
 #[derive(Debug)]
@@ -36,6 +36,7 @@ pub struct Account {
     ended: Mutex<HashMap<Way, (u64, [u64; 2])>>,
     open: AtomicU64,
     lost: AtomicU64,
+    lost_datagrams: AtomicU64,
     queue: Sender<Box<Session>>,
 }
 
@@ -43,7 +44,16 @@ impl Account {
     /// Nothing yet, and where sessions come out.
     pub fn new() -> (Self, Receiver<Box<Session>>) {
         let (queue, sessions) = channel(QUEUE);
-        (Self { ended: Mutex::default(), open: AtomicU64::new(0), lost: AtomicU64::new(0), queue }, sessions)
+        (
+            Self {
+                ended: Mutex::default(),
+                open: AtomicU64::new(0),
+                lost: AtomicU64::new(0),
+                lost_datagrams: AtomicU64::new(0),
+                queue,
+            },
+            sessions,
+        )
     }
 
     /// A connection was accepted: it is open for as long as this lives.
@@ -56,7 +66,7 @@ impl Account {
         let rule = session.rule.as_ref().map(|rule| (rule.location.clone(), rule.name.clone()));
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         let rule = rule.filter(|_| ended.len() < MOST_WAYS);
-        let (connections, bytes) = ended.entry((session.action, session.reason, rule)).or_default();
+        let (connections, bytes) = ended.entry((session.transport, session.action, session.reason, rule)).or_default();
         *connections += 1;
         for (sum, more) in bytes.iter_mut().zip(session.bytes) {
             *sum += more;
@@ -65,6 +75,11 @@ impl Account {
         if self.queue.try_send(session).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Datagrams were lost in this process, and not on the way.
+    pub fn lost_datagrams(&self, count: u64) {
+        self.lost_datagrams.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Connections that are open.
@@ -77,7 +92,8 @@ impl Account {
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         let mut ended: Vec<Ended> = ended
             .iter()
-            .map(|((action, reason, rule), (connections, bytes))| Ended {
+            .map(|((transport, action, reason, rule), (connections, bytes))| Ended {
+                transport: *transport,
                 action: *action,
                 reason: *reason,
                 rule: rule.clone(),
@@ -85,7 +101,13 @@ impl Account {
                 bytes: *bytes,
             })
             .collect();
-        ended.sort_by(|a, b| (a.action, a.reason, &a.rule).cmp(&(b.action, b.reason, &b.rule)));
-        Totals { ended, open: self.open(), sessions_lost: self.lost.load(Ordering::Relaxed) }
+        let order = |it: &Ended| (it.transport, it.action, it.reason, it.rule.clone());
+        ended.sort_by_cached_key(order);
+        Totals {
+            ended,
+            open: self.open(),
+            sessions_lost: self.lost.load(Ordering::Relaxed),
+            datagrams_lost: self.lost_datagrams.load(Ordering::Relaxed),
+        }
     }
 }

@@ -6,6 +6,8 @@
 //!                                                                                  ├► open (both ends' TLS, HTTP)
 //! daemon ─► link ─► setting                             sessions, totals ─► daemon └► refuse
 //! ```
+//! What comes over QUIC is heard, decided and copied by [`quic`], which opens nothing.
+//!
 //! A connection arrives by itself, its destination kept, or by what its client asks of the municipality's proxy
 //! ([`explicit`]), and is then treated the same. To open a connection, [`upstream`] speaks to the server and verifies it, [`mint`] has a certificate for what the server
 //! has shown, [`serve`] speaks to the client with it, and [`http`] relays between the two, past the inspections of [`seam`].
@@ -18,6 +20,7 @@
 mod account;
 mod ahead;
 mod budget;
+mod bypass;
 mod explicit;
 pub mod http;
 mod link;
@@ -27,6 +30,8 @@ mod open;
 mod opening;
 pub mod options;
 mod pulse;
+mod question;
+pub mod quic;
 pub mod rewind;
 pub mod run;
 pub mod sandbox;

@@ -15,6 +15,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
+use crate::bypass::Bypassed;
 use crate::run::Shared;
 use crate::setting::Active;
 use crate::wire::{LONGEST_ORDER, Order, Report, Session, Totals, WIRE_VERSION};
@@ -36,6 +37,8 @@ pub struct Begun {
     pub started_ns: u64,
     /// Where it is the municipality's proxy.
     pub proxy: Vec<SocketAddr>,
+    /// UDP ports whose datagrams it can be handed.
+    pub udp: Vec<u16>,
 }
 
 /// Talks until the daemon ends the process.
@@ -67,8 +70,8 @@ async fn converse(
     let (reader, writer) = stream.into_split();
     let mut writer = BufWriter::new(writer);
     let program = env!("CARGO_PKG_VERSION").to_owned();
-    let Begun { started_ns, proxy } = begun.clone();
-    report(&mut writer, &Report::Begin { version: WIRE_VERSION, program, started_ns, proxy }).await?;
+    let Begun { started_ns, proxy, udp } = begun.clone();
+    report(&mut writer, &Report::Begin { version: WIRE_VERSION, program, started_ns, proxy, udp }).await?;
     writer.flush().await?;
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
@@ -81,12 +84,13 @@ async fn converse(
         tokio::select! {
             read = next_line(&mut reader, &mut line) => {
                 read?;
-                let answer = obey(&line, shared)?;
+                let done = obey(&line, shared)?;
                 line.clear();
-                match answer {
-                    Answer::Now(answer) => report(&mut writer, &answer).await?,
-                    Answer::WhenAllHaveTurned => is_asked = true,
-                    Answer::End => return Ok(()),
+                match done {
+                    Done::Answer(answer) => report(&mut writer, &answer).await?,
+                    Done::WhenAllHaveTurned => is_asked = true,
+                    Done::Silently => {}
+                    Done::End => return Ok(()),
                 }
             }
             () = shared.pulse.answered(), if is_asked => {
@@ -125,28 +129,33 @@ async fn next_line(reader: &mut BufReader<OwnedReadHalf>, line: &mut Vec<u8>) ->
     }
 }
 
-/// What an order leads to.
-enum Answer {
-    Now(Report),
+/// What came of an order.
+enum Done {
+    Answer(Report),
     WhenAllHaveTurned,
+    Silently,
     /// The process should end.
     End,
 }
 
 /// Carries an order out.
-fn obey(line: &[u8], shared: &Arc<Shared>) -> anyhow::Result<Answer> {
+fn obey(line: &[u8], shared: &Arc<Shared>) -> anyhow::Result<Done> {
     let order = serde_json::from_slice(line).context("the daemon cannot be understood; install both of one version")?;
     let setting = match order {
-        Order::End => return Ok(Answer::End),
+        Order::End => return Ok(Done::End),
         Order::Ping => {
             shared.pulse.ask();
-            return Ok(Answer::WhenAllHaveTurned);
+            return Ok(Done::WhenAllHaveTurned);
+        }
+        Order::Bypass { names } => {
+            let _ = shared.bypassed.send_replace(Arc::new(Bypassed::new(names)));
+            return Ok(Done::Silently);
         }
         Order::Setting(setting) => setting,
     };
     let generation = setting.generation;
     let before = shared.setting.borrow().clone();
-    Ok(Answer::Now(match Active::new(*setting, before.as_deref()) {
+    Ok(Done::Answer(match Active::new(*setting, before.as_deref()) {
         Ok(active) => {
             let warning = active.warning.clone();
             let _ = shared.setting.send_replace(Some(Arc::new(active)));

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use certify::{Defect, Moment, Shown};
 use policy::tls::{ClientCertificates, OnBadCertificate};
@@ -19,11 +19,11 @@ use crate::opening::{TlsHello, is_http};
 use crate::rewind::Rewind;
 use crate::seam::refuse::Refuse;
 use crate::seam::rules::ByRules;
-use crate::seam::{Connection, Inspector};
+use crate::seam::{Connection, Inspector, Side};
 use crate::setting::Opener;
 use crate::tell::{self, Alert};
 use crate::upstream::{Connected, Refused, Target, Verified};
-use crate::wire::Reason;
+use crate::wire::{self, Reason, Sign};
 
 /// For each of the two handshakes.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -31,6 +31,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const FIRST_WORDS: Duration = Duration::from_secs(30);
 /// Most bytes of a connection without ALPN that are looked at to tell HTTP from something else.
 const LOOKED_AT: usize = 64;
+/// A client that leaves so soon after the handshake, and has said nothing, may have looked at the certificate only then.
+/// Connections that browsers open in advance wait longer for their use.
+const SOON: Duration = Duration::from_secs(2);
 
 /// How it went.
 #[derive(Debug, Default)]
@@ -41,6 +44,8 @@ pub struct Opened {
     pub requests: u64,
     /// Why it ended otherwise than in order.
     pub reason: Option<Reason>,
+    /// Whether the client did not take the certificate of a good server.
+    pub refused: Option<wire::Refused>,
 }
 
 /// What becomes of the connection once the server was spoken to.
@@ -68,6 +73,10 @@ pub struct Opening<'o> {
     pub connection: Connection,
     /// What may be carried.
     pub rules: ByRules,
+    /// Whether the policy would let it go by unopened.
+    pub may_pass: bool,
+    /// Hosts that are never reached unopened, by whatever name a connection to them goes.
+    pub restricted: &'static [&'static str],
     /// Bytes of content, from the client and from the server.
     pub bytes: &'o [Cell<u64>; 2],
 }
@@ -113,13 +122,21 @@ impl Opening<'_> {
         };
         let presented = if self.hello.sni.is_some() { presented } else { presented.anew_each_time() };
         let seen = verified.seen().clone();
+        let may_pass = self.may_pass && !self.restricted.iter().any(|host| seen.covers(host));
+        let refused = |sign| wire::Refused { sign, may_pass };
         self.rules.prove(Box::new(move |host| seen.covers(host)));
         let client = Rewind::new(spoken.into(), Ahead::new(client));
         let client = match self.opener.serve.accept(client, &presented, &alpn, HANDSHAKE).await {
             Ok(client) => client,
-            Err(_) => return ended(upstream, 0, Some(Reason::ClientTls)),
+            Err(error) => {
+                let sign = error.sign();
+                let reason = if sign == Some(Sign::Alert) { Reason::CertificateRefused } else { Reason::ClientTls };
+                let (reason, refused) = (Some(reason), sign.map(refused));
+                return Next::Ended(Opened { upstream, requests: 0, reason, refused });
+            }
         };
         drop(presented);
+        let began = Instant::now();
         let inspector: Arc<dyn Inspector> = Arc::new(self.rules.clone());
         let server = verified.into_stream();
         let outcome = match alpn.first().map(Vec::as_slice) {
@@ -127,13 +144,19 @@ impl Opening<'_> {
             Some(b"http/1.1" | b"http/1.0") => relay(client, server, Protocol::H1, inspector).await,
             Some(_) => return self.pass_on(client, server, upstream).await,
             None => match timeout(FIRST_WORDS, first_words(client, server)).await {
-                Ok(Some((client, server, true))) => relay(client, server, Protocol::H1, inspector).await,
-                Ok(Some((client, server, false))) => return self.pass_on(client, server, upstream).await,
-                Ok(None) | Err(_) => return ended(upstream, 0, None),
+                Ok(Ok((client, server, true))) => relay(client, server, Protocol::H1, inspector).await,
+                Ok(Ok((client, server, false))) => return self.pass_on(client, server, upstream).await,
+                Ok(Err(gone)) => {
+                    let is_left = gone == Side::Request && began.elapsed() < SOON;
+                    let refused = is_left.then_some(refused(Sign::Unused));
+                    return Next::Ended(Opened { upstream, requests: 0, reason: None, refused });
+                }
+                Err(_) => return ended(upstream, 0, None),
             },
         };
         self.count(&outcome);
-        ended(upstream, outcome.requests, reason(&outcome))
+        let refused = (began.elapsed() < SOON && left_unused(&outcome)).then_some(refused(Sign::Unused));
+        Next::Ended(Opened { upstream, requests: outcome.requests, reason: reason(&outcome), refused })
     }
 
     /// The server is not to be believed, and has been left.
@@ -187,7 +210,13 @@ impl Opening<'_> {
 }
 
 fn ended(upstream: Option<String>, requests: u64, reason: Option<Reason>) -> Next {
-    Next::Ended(Opened { upstream, requests, reason })
+    Next::Ended(Opened { upstream, requests, reason, refused: None })
+}
+
+/// Whether a client went away without a word, and not because the server did.
+fn left_unused(outcome: &Outcome) -> bool {
+    let is_left = matches!(outcome.end, End::ClientClosed | End::Failed(Side::Request, _));
+    is_left && outcome.requests == 0 && outcome.from_client == 0
 }
 
 /// Why a relayed connection ended otherwise than in order.
@@ -199,8 +228,8 @@ pub fn reason(outcome: &Outcome) -> Option<Reason> {
     }
 }
 
-/// Both sides, with what was read before it was clear whether they speak HTTP; none: they have nothing to say.
-type Words<C, U> = Option<(Rewind<C>, Rewind<U>, bool)>;
+/// Both sides, with what was read before it was clear whether they speak HTTP; or the side that went away before.
+type Words<C, U> = Result<(Rewind<C>, Rewind<U>, bool), Side>;
 
 /// Without ALPN the first words tell: whoever speaks first, HTTP begins with a request of the client.
 async fn first_words<C, U>(mut client: C, mut server: U) -> Words<C, U>
@@ -214,14 +243,14 @@ where
         tokio::select! {
             read = client.read(&mut some) => match read {
                 Ok(count) if count > 0 => from_client.extend_from_slice(&some[..count]),
-                _ => return None,
+                _ => return Err(Side::Request),
             },
             read = server.read(&mut other) => match read {
                 Ok(count) if count > 0 => {
                     from_server.extend_from_slice(&other[..count]);
                     break false;
                 }
-                _ => return None,
+                _ => return Err(Side::Response),
             },
         }
         match is_http(&from_client) {
@@ -230,5 +259,5 @@ where
             None => {}
         }
     };
-    Some((Rewind::new(from_client.into(), client), Rewind::new(from_server.into(), server), speaks_http))
+    Ok((Rewind::new(from_client.into(), client), Rewind::new(from_server.into(), server), speaks_http))
 }

@@ -72,22 +72,20 @@ pub struct TlsHello {
     pub key_type: KeyType,
 }
 
-impl From<&ClientHello> for TlsHello {
-    fn from(hello: &ClientHello) -> Self {
-        Self {
+impl TlsHello {
+    /// The hello of a client that sends a name as long as names are.
+    pub fn new(hello: &ClientHello, transport: Transport) -> Option<Self> {
+        if hello.sni.as_ref().is_ok_and(|name| name.len() > LONGEST_NAME) {
+            return None;
+        }
+        let alpn = hello.alpn.iter().flatten().filter(|name| name.len() <= LONGEST_PROTOCOL);
+        Some(Self {
             sni: hello.sni.clone().ok(),
-            alpn: hello
-                .alpn
-                .iter()
-                .flatten()
-                .filter(|name| name.len() <= LONGEST_PROTOCOL)
-                .take(PROTOCOLS)
-                .cloned()
-                .collect(),
-            ja4: hello::ja4(hello, Transport::Tcp),
+            alpn: alpn.take(PROTOCOLS).cloned().collect(),
+            ja4: hello::ja4(hello, transport),
             ech: hello.ech != Ech::Absent,
             key_type: key_type(hello),
-        }
+        })
     }
 }
 
@@ -158,10 +156,9 @@ enum Looked {
 
 fn look(bytes: &[u8]) -> Looked {
     match first(bytes) {
-        First::Hello(hello) if hello.sni.as_ref().is_ok_and(|name| name.len() > LONGEST_NAME) => {
-            Looked::Clear(Kind::Malformed)
-        }
-        First::Hello(hello) => Looked::Clear(Kind::Tls(Arc::new(TlsHello::from(&*hello)))),
+        First::Hello(hello) => Looked::Clear(
+            TlsHello::new(&hello, Transport::Tcp).map_or(Kind::Malformed, |hello| Kind::Tls(Arc::new(hello))),
+        ),
         First::Malformed(_) => Looked::Clear(Kind::Malformed),
         First::Unfinished { needed_bytes } => Looked::Needs(needed_bytes),
         First::NotTls => match is_http(bytes) {

@@ -18,6 +18,9 @@ pub struct Options {
     /// File descriptor of a listening socket for transparent connections; may be given several times
     #[arg(long, value_name = "FD")]
     pub transparent: Vec<RawFd>,
+    /// File descriptor of a UDP socket for transparent datagrams (QUIC); may be given several times
+    #[arg(long, value_name = "FD")]
+    pub datagrams: Vec<RawFd>,
     /// File descriptor of a listening socket where clients ask for a proxy; may be given several times
     #[arg(long, value_name = "FD")]
     pub proxy: Vec<RawFd>,

@@ -1,6 +1,6 @@
 //! The process: threads that serve, and one that talks to the daemon.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -13,8 +13,10 @@ use tokio::sync::watch;
 
 use crate::account::Account;
 use crate::budget::Budget;
+use crate::bypass::Bypassed;
 use crate::options::Options;
 use crate::pulse::Pulse;
+use crate::quic::Datagrams;
 use crate::setting::Active;
 use crate::wire::Arrival;
 use crate::{link, sandbox, upstream_socket, worker};
@@ -26,6 +28,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 pub struct Shared {
     /// What connections are decided by; none before the daemon has spoken.
     pub setting: watch::Sender<Option<Arc<Active>>>,
+    /// Names that are passed on unopened.
+    pub bypassed: watch::Sender<Arc<Bypassed>>,
     /// Whether the process is to end.
     pub ending: watch::Sender<bool>,
     /// What became of connections.
@@ -51,9 +55,14 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let is_proxy = |(_, arrival): &&(TcpListener, Arrival)| *arrival == Arrival::Explicit;
     let proxy =
         listeners.iter().filter(is_proxy).map(|(socket, _)| socket.local_addr()).collect::<Result<Vec<_>, _>>()?;
+    let mut datagrams =
+        options.datagrams.iter().map(|number| inherited_datagrams(*number)).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut udp: Vec<u16> = datagrams.iter().map(Datagrams::port).collect();
+    udp.dedup();
     let (account, sessions) = Account::new();
     let shared = Arc::new(Shared {
         setting: watch::Sender::new(None),
+        bypassed: watch::Sender::new(Arc::default()),
         ending: watch::Sender::new(false),
         account,
         budget: Budget::new().context("the kernel does not tell of this process' memory")?,
@@ -65,10 +74,13 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     for number in 0..options.workers {
         let again = |(socket, arrival): &(TcpListener, Arrival)| Ok((socket.try_clone()?, *arrival));
         let listeners = listeners.iter().map(again).collect::<std::io::Result<Vec<_>>>()?;
+        // A client's datagrams come to one thread: a socket has one.
+        let share = datagrams.len().div_ceil(usize::from(options.workers - number));
+        let datagrams: Vec<Datagrams> = datagrams.drain(..share).collect();
         let (shared, (start, started)) = (Arc::clone(&shared), channel::<()>());
         thread::Builder::new().name(format!("worker {number}")).spawn(move || {
             if started.recv().is_ok()
-                && let Err(error) = worker::work(number, listeners, shared)
+                && let Err(error) = worker::work(number, listeners, datagrams, shared)
             {
                 eprintln!("bangasa-inspect: a thread cannot serve: {error}");
                 std::process::exit(1);
@@ -76,7 +88,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         })?;
         starts.push(start);
     }
-    drop(listeners);
+    drop((listeners, datagrams));
     sandbox::enter(options.become_user)?;
     for start in starts {
         start.send(()).context("a thread has ended")?;
@@ -89,22 +101,33 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
     });
-    runtime.block_on(link::run(&options.daemon, &shared, sessions, &link::Begun { started_ns, proxy }));
+    runtime.block_on(link::run(&options.daemon, &shared, sessions, &link::Begun { started_ns, proxy, udp }));
     Ok(())
 }
 
 /// A listening socket that was handed to this process.
 fn inherited(number: RawFd) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::from(descriptor(number)?);
+    listener.set_nonblocking(true)?;
+    listener.local_addr().with_context(|| format!("descriptor {number} is not a listening TCP socket"))?;
+    upstream_socket::settle(&listener).with_context(|| format!("descriptor {number} cannot be set up"))?;
+    Ok(listener)
+}
+
+/// A socket for datagrams that was handed to this process.
+fn inherited_datagrams(number: RawFd) -> anyhow::Result<Datagrams> {
+    let socket = UdpSocket::from(descriptor(number)?);
+    Datagrams::new(socket).with_context(|| format!("descriptor {number} is not a bound UDP socket"))
+}
+
+/// A descriptor that is this process' own from now on.
+fn descriptor(number: RawFd) -> anyhow::Result<OwnedFd> {
     nix::fcntl::fcntl(borrowed(number), nix::fcntl::FcntlArg::F_GETFD)
         .with_context(|| format!("descriptor {number} is not open; bangasad hands sockets to this program"))?;
     #[expect(unsafe_code, reason = "a number from the command line becomes a descriptor")]
     // SAFETY: it is open, and the command line says that it is this process' to own.
     let socket = unsafe { OwnedFd::from_raw_fd(number) };
-    let listener = TcpListener::from(socket);
-    listener.set_nonblocking(true)?;
-    listener.local_addr().with_context(|| format!("descriptor {number} is not a listening TCP socket"))?;
-    upstream_socket::settle(&listener).with_context(|| format!("descriptor {number} cannot be set up"))?;
-    Ok(listener)
+    Ok(socket)
 }
 
 fn borrowed(number: RawFd) -> std::os::fd::BorrowedFd<'static> {

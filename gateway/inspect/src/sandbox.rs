@@ -31,6 +31,7 @@ const ALLOWED: &[i64] = &[
     libc::SYS_read,
     libc::SYS_readv,
     libc::SYS_recvfrom,
+    libc::SYS_recvmmsg,
     libc::SYS_recvmsg,
     libc::SYS_sendmsg,
     libc::SYS_sendto,

@@ -20,6 +20,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::mint::Presented;
 use crate::rewind::Rewind;
+use crate::wire::Sign;
 
 /// Sessions that TLS 1.2 clients without tickets may resume.
 const SESSIONS: usize = 1_024;
@@ -60,6 +61,27 @@ impl NotServed {
             Self::TimedOut(_) => "timed_out",
             Self::Tls(_) => "tls",
             Self::Io(_) => "io",
+        }
+    }
+}
+
+/// What clients say of a certificate that they do not take. That it is not valid now is said of a clock that is wrong.
+const REFUSALS: [AlertDescription; 4] = [
+    AlertDescription::BadCertificate,
+    AlertDescription::UnsupportedCertificate,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::UnknownCA,
+];
+
+impl NotServed {
+    /// Whether it may be the certificate that the client did not take.
+    pub fn sign(&self) -> Option<Sign> {
+        let is_gone = |kind| matches!(kind, io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe);
+        match self {
+            Self::Alert(alert) => REFUSALS.contains(alert).then_some(Sign::Alert),
+            Self::Closed => Some(Sign::Closed),
+            Self::Io(error) if is_gone(error.kind()) => Some(Sign::Closed),
+            Self::TimedOut(_) | Self::Tls(_) | Self::Io(_) => None,
         }
     }
 }
@@ -130,4 +152,23 @@ pub fn key_type(client: &ClientHello) -> KeyType {
     let can_negotiate =
         client.supported_versions.contains(&TLS13) || client.ciphers.iter().any(|cipher| ECDSA_SUITES.contains(cipher));
     if can_verify && can_negotiate { KeyType::Ecdsa } else { KeyType::Rsa }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_from_other_trouble() {
+        let alert = |alert| NotServed::Alert(alert).sign();
+        assert_eq!(alert(AlertDescription::UnknownCA), Some(Sign::Alert));
+        assert_eq!(alert(AlertDescription::BadCertificate), Some(Sign::Alert));
+        // A wrong clock, and no version in common.
+        assert_eq!(alert(AlertDescription::CertificateExpired), None);
+        assert_eq!(alert(AlertDescription::ProtocolVersion), None);
+        let io = |kind: io::ErrorKind| not_served(kind.into()).sign();
+        assert_eq!([io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset].map(io), [Some(Sign::Closed); 2]);
+        assert_eq!(io(io::ErrorKind::OutOfMemory), None);
+        assert_eq!(NotServed::TimedOut(Duration::ZERO).sign(), None);
+    }
 }

@@ -5,16 +5,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use policy::tls::{Asked, ClientCertificates, Ech, Opening as Speaks, Ruling, TlsAction, canonical};
+use policy::tls::{Asked, ClientCertificates, Ech, Opening as Speaks, Ruling, TlsAction, Transport, canonical};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::bypass::{Bypassed, may_pass};
 use crate::explicit::Settings;
 use crate::http::{Protocol, relay};
 use crate::names::Belongs;
 use crate::open::{self, Next, Opening};
 use crate::opening::{Kind, Spoken, TlsHello, listen, listen_on};
+use crate::question::Question;
 use crate::rewind::Rewind;
 use crate::run::Shared;
 use crate::seam;
@@ -34,26 +36,7 @@ pub async fn serve(shared: Arc<Shared>, client: TcpStream, from: SocketAddr, arr
     let Ok(destination) = client.local_addr() else { return };
     let open = shared.account.begin();
     let began = Instant::now();
-    let mut session = Box::new(Session {
-        began_ns: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64,
-        duration_ms: 0,
-        generation: 0,
-        client: from,
-        destination,
-        arrival,
-        host: None,
-        opening: None,
-        sni: None,
-        alpn: Vec::new(),
-        ja4: None,
-        ech: false,
-        action: TlsAction::Block,
-        reason: Reason::NotReady,
-        rule: None,
-        upstream: None,
-        requests: 0,
-        bytes: [0; 2],
-    });
+    let mut session = begun(from, destination, arrival, Transport::Tcp);
     let bytes = [Cell::new(0), Cell::new(0)];
     let settings = shared.setting.subscribe();
     let setting = settings.borrow().clone();
@@ -67,8 +50,9 @@ pub async fn serve(shared: Arc<Shared>, client: TcpStream, from: SocketAddr, arr
         Some(active) => {
             session.generation = active.generation;
             session.reason = Reason::Rule;
+            let (next, bypassed) = (settings.clone(), shared.bypassed.subscribe());
             let mut connection =
-                Serving { active, session: &mut session, bytes: &bytes, settings: settings.clone(), asked: None };
+                Serving { active, session: &mut session, bytes: &bytes, settings: next, bypassed, asked: None };
             let ended = match arrival {
                 Arrival::Transparent => tokio::select! {
                     biased;
@@ -89,6 +73,37 @@ pub async fn serve(shared: Arc<Shared>, client: TcpStream, from: SocketAddr, arr
     shared.account.end(session);
 }
 
+/// What there is to tell of a connection that has only arrived.
+pub(crate) fn begun(
+    client: SocketAddr,
+    destination: SocketAddr,
+    arrival: Arrival,
+    transport: Transport,
+) -> Box<Session> {
+    Box::new(Session {
+        began_ns: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64,
+        duration_ms: 0,
+        generation: 0,
+        client,
+        destination,
+        arrival,
+        transport,
+        host: None,
+        opening: None,
+        sni: None,
+        alpn: Vec::new(),
+        ja4: None,
+        ech: false,
+        action: TlsAction::Block,
+        reason: Reason::NotReady,
+        rule: None,
+        upstream: None,
+        refused: None,
+        requests: 0,
+        bytes: [0; 2],
+    })
+}
+
 /// A connection that is being served.
 pub(crate) struct Serving<'s> {
     pub(crate) active: Arc<Active>,
@@ -96,6 +111,8 @@ pub(crate) struct Serving<'s> {
     pub(crate) bytes: &'s [Cell<u64>; 2],
     /// Policies to come.
     settings: watch::Receiver<Option<Arc<Active>>>,
+    /// Names that are passed on unopened.
+    bypassed: watch::Receiver<Arc<Bypassed>>,
     /// The name that the proxy was asked for.
     pub(crate) asked: Option<String>,
 }
@@ -112,6 +129,8 @@ pub(crate) enum Told {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Said {
     pub(crate) action: TlsAction,
+    /// Whether it is passed on unopened all the same.
+    goes_by: bool,
     trust_sni: bool,
     client_certificates: ClientCertificates,
 }
@@ -143,42 +162,27 @@ impl Serving<'_> {
             Kind::Malformed => return self.refuse(&client, &spoken.kind, Reason::Malformed).map(told),
             Kind::Slow => return self.refuse(&client, &spoken.kind, Reason::Slow).map(told),
         };
-        let said = self.decide(speaks, spoken.hello().map(Arc::as_ref), true);
+        let said = self.decide(speaks, spoken.hello(), true);
         if said.action != TlsAction::Block && !said.trust_sni && self.contradicts(spoken.hello().map(Arc::as_ref)) {
             return self.refuse(&client, &spoken.kind, Reason::FalseSni).map(told);
         }
-        let overruled = self.overruled(speaks, spoken.hello().cloned(), said.action);
+        let goes_by = said.goes_by.then(|| self.bypassed.clone());
+        let question = Question::of(self.session, speaks, spoken.hello().cloned());
+        let overruled = question.overruled(self.settings.clone(), said.action, goes_by);
         let carried_out = async {
             match said.action {
                 TlsAction::Splice => self.splice(client, spoken, server, said.trust_sni).await,
                 TlsAction::Block => self.refuse(&client, &spoken.kind, Reason::Rule),
+                TlsAction::Inspect if said.goes_by => match self.splice(client, spoken, server, false).await {
+                    Ok(()) => Err(Reason::Bypass),
+                    Err(reason) => Err(reason),
+                },
                 TlsAction::Inspect => self.inspect(client, spoken, server, said).await,
             }
         };
         tokio::select! {
             ended = carried_out => ended.map(told),
             () = overruled => Err(Reason::Overruled),
-        }
-    }
-
-    /// Waits for a policy that decides otherwise about this very connection.
-    fn overruled(
-        &self,
-        speaks: Speaks,
-        hello: Option<Arc<TlsHello>>,
-        action: TlsAction,
-    ) -> impl Future<Output = ()> + use<> {
-        let (mut settings, client, destination) =
-            (self.settings.clone(), self.session.client.ip(), self.session.destination);
-        async move {
-            while settings.changed().await.is_ok() {
-                let setting = settings.borrow_and_update().clone();
-                let ruling = |active: &Active| ruling(active, client, destination, speaks, hello.as_deref()).action;
-                if setting.is_some_and(|active| ruling(&active) != action) {
-                    return;
-                }
-            }
-            std::future::pending().await
         }
     }
 
@@ -230,22 +234,16 @@ impl Serving<'_> {
     }
 
     /// Asks the rules, and notes their answer if it is the one that counts.
-    pub(crate) fn decide(&mut self, speaks: Speaks, hello: Option<&TlsHello>, counts: bool) -> Said {
+    pub(crate) fn decide(&mut self, speaks: Speaks, hello: Option<&Arc<TlsHello>>, counts: bool) -> Said {
         let active = Arc::clone(&self.active);
-        let ruling = ruling(&active, self.session.client.ip(), self.session.destination, speaks, hello);
+        let question = Question::of(self.session, speaks, hello.cloned());
+        let ruling = question.ruling(&active);
+        let goes_by = self.bypassed.borrow().lets_by(&active, &ruling, question.client, hello.map(Arc::as_ref));
         if counts {
-            let session = &mut *self.session;
-            session.opening = Some(speaks);
-            session.action = ruling.action;
-            session.rule = ruling.rule.map(Rule::from);
-            if let Some(hello) = hello {
-                session.sni.clone_from(&hello.sni);
-                session.alpn = hello.alpn.iter().map(|name| name.escape_ascii().to_string()).collect();
-                session.ja4 = Some(hello.ja4.clone());
-                session.ech = hello.ech;
-            }
+            question.note(self.session, &ruling);
         }
-        Said { action: ruling.action, trust_sni: ruling.trust_sni, client_certificates: ruling.client_certificates }
+        let Ruling { action, trust_sni, client_certificates, .. } = ruling;
+        Said { action, goes_by, trust_sni, client_certificates }
     }
 
     async fn connect(&self, client: &TcpStream) -> Result<TcpStream, Reason> {
@@ -336,6 +334,8 @@ impl Serving<'_> {
             on_bad_certificate: active.on_bad_certificate,
             connection,
             rules: rules.clone(),
+            may_pass: may_pass(&active, self.session.client.ip(), hello),
+            restricted: active.http.restricted(),
             bytes: self.bytes,
         };
         match opening.run(client, bytes, server).await {
@@ -348,6 +348,7 @@ impl Serving<'_> {
                 self.blocked_by(&rules);
                 self.session.upstream = opened.upstream;
                 self.session.requests = opened.requests;
+                self.session.refused = opened.refused;
                 if matches!(
                     opened.reason,
                     Some(
@@ -373,6 +374,7 @@ impl Serving<'_> {
             let asked = Asked {
                 client,
                 destination,
+                transport: Transport::Tcp,
                 opening: Speaks::Tls,
                 sni: Some(host),
                 ja4: Some(&hello.ja4),
@@ -414,26 +416,6 @@ async fn until_cut_off(mut settings: Settings, client: IpAddr, server: IpAddr) {
 
 fn told((): ()) -> Told {
     Told::Session
-}
-
-/// What a policy says of a connection.
-fn ruling<'a>(
-    active: &'a Active,
-    client: IpAddr,
-    destination: SocketAddr,
-    speaks: Speaks,
-    hello: Option<&TlsHello>,
-) -> Ruling<'a> {
-    let alpn: Vec<&[u8]> = hello.iter().flat_map(|hello| &hello.alpn).map(Vec::as_slice).collect();
-    active.decider.decide(&Asked {
-        client,
-        destination,
-        opening: speaks,
-        sni: hello.and_then(|hello| hello.sni.as_deref()),
-        ja4: hello.map(|hello| hello.ja4.as_str()),
-        alpn: &alpn,
-        ech: if hello.is_some_and(|hello| hello.ech) { Ech::Offered } else { Ech::Absent },
-    })
 }
 
 impl Spoken {

@@ -8,7 +8,7 @@ use certify::{Authority, Moment};
 use policy::CutOff;
 use policy::http::HttpDecider;
 use policy::proxy::{Reach, pac};
-use policy::tls::{Decider, Limits, OnBadCertificate, RevocationLists};
+use policy::tls::{BypassTerms, Decider, Limits, OnBadCertificate, RevocationLists};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 use crate::mint::Mint;
@@ -31,6 +31,8 @@ pub struct Active {
     pub limits: Limits,
     /// What a client is shown instead of a bad certificate.
     pub on_bad_certificate: OnBadCertificate,
+    /// What becomes of clients that refuse minted certificates.
+    pub bypass: BypassTerms,
     /// Which address a name belongs to.
     pub names: Arc<Names>,
     /// What of the setting cannot be used.
@@ -104,6 +106,7 @@ impl Active {
             municipality: view.name.clone(),
             limits: view.limits,
             on_bad_certificate: view.on_bad_certificate,
+            bypass: view.bypass,
             names,
             warning,
             http: Arc::new(HttpDecider::new(view.clone())?),

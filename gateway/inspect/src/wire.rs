@@ -6,11 +6,11 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use policy::tls::{Layer, Opening, RuleRef, TlsAction, View};
+use policy::tls::{Layer, Opening, RuleRef, TlsAction, Transport, View};
 use serde::{Deserialize, Serialize};
 
 /// Counts up whenever a line changes its meaning. Whoever meets another version ends the conversation.
-pub const WIRE_VERSION: u32 = 3;
+pub const WIRE_VERSION: u32 = 4;
 /// The longest line from the daemon: name lists, and the certificates of several hundred roots.
 pub const LONGEST_ORDER: u64 = 256 << 20;
 /// The longest line from an inspector.
@@ -24,8 +24,34 @@ pub enum Order {
     Setting(Box<Setting>),
     /// Answer with [`Report::Pong`] as soon as every thread that serves has had its turn.
     Ping,
+    /// From now on connections to these names that should be opened, and no others, are passed on unopened.
+    Bypass {
+        /// All of them.
+        names: Vec<BypassName>,
+    },
     /// Accept nothing more, end what is left, and exit.
     End,
+}
+
+/// A name that applications refuse our certificates for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BypassName {
+    /// Canonical.
+    pub name: String,
+    /// Until when, seconds since 1970.
+    pub until_seconds: u64,
+    /// Who says so.
+    pub by: Approver,
+}
+
+/// Who approved that a name is passed on unopened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Approver {
+    /// Enough clients had refused, and the policy says that this is enough. A rule for the name outweighs it.
+    Machine,
+    /// Somebody who had the right to.
+    Person,
 }
 
 /// Everything that decides about connections.
@@ -78,6 +104,8 @@ pub enum Report {
         /// Where it is the municipality's proxy.
         #[serde(default)]
         proxy: Vec<SocketAddr>,
+        /// UDP ports whose datagrams it can be handed.
+        udp: Vec<u16>,
     },
     /// A setting is in force.
     Accepted {
@@ -116,6 +144,8 @@ pub struct Session {
     pub destination: SocketAddr,
     /// How it came.
     pub arrival: Arrival,
+    /// What carried it.
+    pub transport: Transport,
     /// Host and port that the proxy was asked for.
     pub host: Option<String>,
     /// What the client's first bytes were; none: that was not found out.
@@ -136,10 +166,44 @@ pub struct Session {
     pub rule: Option<Rule>,
     /// What the upstream's certificate was found to be: `good`, or its defect; none: it was not looked at.
     pub upstream: Option<String>,
+    /// Whether the client did not take the certificate minted for a good server.
+    pub refused: Option<Refused>,
     /// Requests that passed, where they could be seen.
     pub requests: u64,
     /// Bytes of content from the client, and from the server.
     pub bytes: [u64; 2],
+}
+
+/// A client did not take the certificate that was minted for a server whose own was found good in the same connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// How it showed.
+    pub sign: Sign,
+    /// Whether the policy would let connections like this one go by unopened.
+    pub may_pass: bool,
+}
+
+/// How a client shows that it does not take a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sign {
+    /// By an alert that says so.
+    Alert,
+    /// It went away during the handshake, as it may have for other causes.
+    Closed,
+    /// It went away right after the handshake without a word, likewise.
+    Unused,
+}
+
+impl Sign {
+    /// The word in events.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Alert => "alert",
+            Self::Closed => "closed",
+            Self::Unused => "unused",
+        }
+    }
 }
 
 /// How a connection came to the inspector.
@@ -189,6 +253,8 @@ pub enum Reason {
     Limited,
     /// It should be opened, but is neither TLS nor HTTP.
     NotInspectable,
+    /// It should be opened, and comes over QUIC, where nothing is opened: refused, so that the client comes by TCP.
+    ByTcp,
     /// It should be opened, but there is no certificate authority to mint with.
     NoAuthority,
     /// The name that the client sent does not belong to the address it called.
@@ -207,8 +273,12 @@ pub enum Reason {
     BadCertificate,
     /// The server asks for a certificate that only the client has.
     ClientCertificate,
-    /// The client did not accept the certificate, or broke off before.
+    /// The client refused the certificate minted for a good server, and said so.
+    CertificateRefused,
+    /// There was no handshake with the client for another cause, or for one that it kept to itself.
     ClientTls,
+    /// It should be opened, and its name is one that applications refuse our certificates for.
+    Bypass,
     /// A request or an answer broke the rules of HTTP.
     Http,
     /// What was carried was refused.
@@ -227,10 +297,11 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Rule,
         Self::Limited,
         Self::NotInspectable,
+        Self::ByTcp,
         Self::NoAuthority,
         Self::FalseSni,
         Self::Unresolved,
@@ -240,7 +311,9 @@ impl Reason {
         Self::UpstreamTls,
         Self::BadCertificate,
         Self::ClientCertificate,
+        Self::CertificateRefused,
         Self::ClientTls,
+        Self::Bypass,
         Self::Http,
         Self::Content,
         Self::Overruled,
@@ -256,6 +329,7 @@ impl Reason {
             Self::Rule => "rule",
             Self::Limited => "limited",
             Self::NotInspectable => "not_inspectable",
+            Self::ByTcp => "by_tcp",
             Self::NoAuthority => "no_authority",
             Self::FalseSni => "false_sni",
             Self::Unresolved => "unresolved",
@@ -265,7 +339,9 @@ impl Reason {
             Self::UpstreamTls => "upstream_tls",
             Self::BadCertificate => "bad_certificate",
             Self::ClientCertificate => "client_certificate",
+            Self::CertificateRefused => "certificate_refused",
             Self::ClientTls => "client_tls",
+            Self::Bypass => "bypass",
             Self::Http => "http",
             Self::Content => "content",
             Self::Overruled => "overruled",
@@ -282,6 +358,7 @@ impl Reason {
             Self::Rule => "a TLS rule or the default decided",
             Self::Limited => "the municipality's budget of sessions, handshakes or memory was used up",
             Self::NotInspectable => "it should be opened, but is neither TLS nor HTTP",
+            Self::ByTcp => "it should be opened and came over QUIC: refused, so that the client comes by TCP",
             Self::NoAuthority => "it should be opened, but there is no certificate authority",
             Self::FalseSni => "the client's name for the server does not belong to the address it called",
             Self::Unresolved => "the client's name for the server could not be looked up",
@@ -291,7 +368,9 @@ impl Reason {
             Self::UpstreamTls => "the server could not agree on how to speak TLS",
             Self::BadCertificate => "the server's certificate was bad",
             Self::ClientCertificate => "the server asked for a certificate that only the client has",
-            Self::ClientTls => "the client did not accept the certificate, or broke off",
+            Self::CertificateRefused => "the client refused the certificate minted for a good server",
+            Self::ClientTls => "there was no handshake with the client",
+            Self::Bypass => "its name is one that applications refuse our certificates for",
             Self::Http => "a request or an answer broke the rules of HTTP",
             Self::Content => "what was carried was refused",
             Self::Overruled => "it was open, and a newer policy decides otherwise",
@@ -306,17 +385,21 @@ impl Reason {
 /// Counters since the process started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Connections that ended, by what was done, why, and by which rule.
+    /// Connections that ended, by what carried them, what was done, why, and by which rule.
     pub ended: Vec<Ended>,
     /// Connections that are open.
     pub open: u64,
     /// Sessions that could not be told because too many waited.
     pub sessions_lost: u64,
+    /// Datagrams of QUIC that were lost here because too many came at once.
+    pub datagrams_lost: u64,
 }
 
 /// Connections that ended in one way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
+    /// What carried them.
+    pub transport: Transport,
     /// What was done.
     pub action: TlsAction,
     /// Why.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::{LocalSet, spawn_local};
 
+use crate::quic::{self, Datagrams, Socket};
 use crate::run::Shared;
 use crate::session;
 use crate::wire::Arrival;
@@ -16,7 +17,12 @@ use crate::wire::Arrival;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until the process ends.
-pub fn work(number: u16, listeners: Vec<(StdListener, Arrival)>, shared: Arc<Shared>) -> io::Result<()> {
+pub fn work(
+    number: u16,
+    listeners: Vec<(StdListener, Arrival)>,
+    datagrams: Vec<Datagrams>,
+    shared: Arc<Shared>,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tasks = LocalSet::new();
     let listeners: Vec<(TcpListener, Arrival)> = {
@@ -28,6 +34,13 @@ pub fn work(number: u16, listeners: Vec<(StdListener, Arrival)>, shared: Arc<Sha
     tasks.spawn_local(async move { pulse.pulse.answer(number).await });
     for (listener, arrival) in listeners {
         tasks.spawn_local(accept(listener, arrival, Arc::clone(&shared)));
+    }
+    let datagrams: Vec<Socket> = {
+        let _entered = runtime.enter();
+        datagrams.into_iter().map(Datagrams::ready).collect::<io::Result<_>>()?
+    };
+    for socket in datagrams {
+        tasks.spawn_local(quic::listen(socket, Arc::clone(&shared)));
     }
     runtime.block_on(tasks);
     Ok(())

@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub nat: BTreeMap<String, [u64; 5]>,
     /// What inspectors did.
     pub coverage: Vec<Coverage>,
+    /// Names that applications refuse our certificates for, by municipality.
+    pub bypass: BTreeMap<String, Bypassed>,
     /// What lies over the policy.
     pub overlays: OverlayCounts,
     /// When the daemon started, seconds since 1970.
@@ -67,8 +69,34 @@ pub struct Coverage {
     pub open: u64,
     /// Connections that were not told as events.
     pub events_lost: u64,
-    /// Connections that ended: what was done, why, how many, bytes from clients and from servers.
-    pub ended: Vec<(&'static str, &'static str, u64, [u64; 2])>,
+    /// Datagrams of QUIC that it lost.
+    pub datagrams_lost: u64,
+    /// Connections that ended.
+    pub ended: Vec<Ways>,
+}
+
+/// Connections that ended in one way, whatever rule said so.
+#[derive(Clone, Copy, Debug)]
+pub struct Ways {
+    /// What carried them.
+    pub transport: &'static str,
+    /// What was done.
+    pub action: &'static str,
+    /// Why.
+    pub reason: &'static str,
+    /// How many.
+    pub connections: u64,
+    /// Bytes from clients, and from servers.
+    pub bytes: [u64; 2],
+}
+
+/// Names of one municipality that applications refuse our certificates for.
+#[derive(Clone, Debug, Default)]
+pub struct Bypassed {
+    /// How many, by state.
+    pub names: BTreeMap<String, u64>,
+    /// Names that left for want of room.
+    pub displaced: u64,
 }
 
 /// The text of a scrape.
@@ -78,6 +106,7 @@ pub fn encode(snapshot: &Snapshot) -> anyhow::Result<String> {
     events(&registry, snapshot)?;
     coverage(&registry, &snapshot.coverage)?;
     nat(&registry, &snapshot.nat)?;
+    bypass(&registry, &snapshot.bypass)?;
     overlays(&registry, &snapshot.overlays)?;
     let flows = IntGaugeVec::new(Opts::new("bangasa_flows", "live flows, by municipality"), &["municipality"])?;
     for (municipality, count) in &snapshot.flows {
@@ -169,26 +198,31 @@ fn coverage(registry: &Registry, coverage: &[Coverage]) -> anyhow::Result<()> {
     let serving = IntGaugeVec::new(Opts::new("bangasa_inspector_serving", help), &["municipality"])?;
     let help = "connections that the municipality's inspector has open";
     let open = IntGaugeVec::new(Opts::new("bangasa_tls_open_connections", help), &["municipality"])?;
-    let labels = ["municipality", "action", "reason"];
-    let help = "connections that inspectors ended, by what they did with them (splice, inspect, block) and why";
+    let labels = ["municipality", "transport", "action", "reason"];
+    let help = "connections that inspectors ended, by what carried them (tcp, udp: QUIC), what they did with them (splice, inspect, block) and why";
     let connections = IntCounterVec::new(Opts::new("bangasa_tls_connections_total", help), &labels)?;
     let help = "bytes of content in bangasa_tls_connections_total; egress: from clients, ingress: from servers";
-    let labels = ["municipality", "action", "reason", "direction"];
+    let labels = ["municipality", "transport", "action", "reason", "direction"];
     let bytes = IntCounterVec::new(Opts::new("bangasa_tls_bytes_total", help), &labels)?;
     let help = "connections that inspectors could not tell as events, by municipality";
     let lost = IntCounterVec::new(Opts::new("bangasa_tls_events_lost_total", help), &["municipality"])?;
+    let help = "datagrams of QUIC that inspectors lost because too many came at once, by municipality";
+    let datagrams = IntCounterVec::new(Opts::new("bangasa_quic_datagrams_lost_total", help), &["municipality"])?;
     for one in coverage {
         let municipality = one.municipality.as_str();
         serving.with_label_values(&[municipality]).set(one.serving.into());
         open.with_label_values(&[municipality]).set(clamp(one.open));
         lost.with_label_values(&[municipality]).inc_by(one.events_lost);
-        for (action, reason, count, [sent, received]) in &one.ended {
-            connections.with_label_values(&[municipality, *action, *reason]).inc_by(*count);
+        datagrams.with_label_values(&[municipality]).inc_by(one.datagrams_lost);
+        for Ways { transport, action, reason, connections: count, bytes: [sent, received] } in &one.ended {
+            connections.with_label_values(&[municipality, *transport, *action, *reason]).inc_by(*count);
             for (direction, count) in [(Direction::Egress, sent), (Direction::Ingress, received)] {
-                bytes.with_label_values(&[municipality, *action, *reason, direction.name()]).inc_by(*count);
+                let labels = [municipality, *transport, *action, *reason, direction.name()];
+                bytes.with_label_values(&labels).inc_by(*count);
             }
         }
     }
+    register(registry, datagrams)?;
     register(registry, serving)?;
     register(registry, open)?;
     register(registry, connections)?;
@@ -216,6 +250,23 @@ fn nat(registry: &Registry, nat: &BTreeMap<String, [u64; 5]>) -> anyhow::Result<
         register(registry, gauge)?;
     }
     Ok(())
+}
+
+/// Names that are not, or may soon not be, opened.
+fn bypass(registry: &Registry, bypass: &BTreeMap<String, Bypassed>) -> anyhow::Result<()> {
+    let help = "names that applications refuse our certificates for, by what has become of them (candidate, suggested, \
+                approved: passed on unopened, expired, forgotten)";
+    let names = IntGaugeVec::new(Opts::new("bangasa_bypass_names", help), &["municipality", "state"])?;
+    let help = "such names that left for want of room before anything came of them";
+    let displaced = IntCounterVec::new(Opts::new("bangasa_bypass_displaced_total", help), &["municipality"])?;
+    for (municipality, one) in bypass {
+        for (state, count) in &one.names {
+            names.with_label_values(&[municipality, state]).set(clamp(*count));
+        }
+        displaced.with_label_values(&[municipality]).inc_by(one.displaced);
+    }
+    register(registry, names)?;
+    register(registry, displaced)
 }
 
 /// What operators laid over the policy.

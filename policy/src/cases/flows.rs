@@ -1,9 +1,9 @@
 //! Flows of other protocols, and how long flows live.
 
-use abi::Reason;
+use abi::{Reason, Verdict};
 
 use super::frames::{Tcp, ping, pong, protocol, syn, udp};
-use super::{Case, Expected, drop, forward, nat};
+use super::{Case, Expected, drop, expect, forward, nat};
 
 pub(super) fn cases() -> Vec<Case> {
     [echo(), ages(), others()].concat()
@@ -34,6 +34,7 @@ fn ages() -> Vec<Case> {
     let outside: &'static str = format!("{}:{}", public.0, public.1).leak();
     let dns = |reason| forward(reason).rule("dns").of("sendai").translated(public);
     let web = |reason| forward(reason).rule("web").of("sendai").translated(public);
+    let quic = |reason| expect(Verdict::Inspect, reason).rule("quic").of("sendai");
     let (client, resolver, server) = ("10.4.20.7:51000", "192.0.2.4:53", "192.0.2.4:443");
     let gone = || drop(Reason::DefaultDeny).of("sendai");
     let ack =
@@ -54,6 +55,13 @@ fn ages() -> Vec<Case> {
             .packet("wan0", 20, &udp(resolver, outside), dns(Reason::Established))
             .packet("lan0.101", 320, &udp(client, resolver), dns(Reason::Established))
             .packet("wan0", 621, &udp(resolver, outside), gone()),
+        Case::new("inspected UDP lives five minutes, though answers come from the inspector and do not pass")
+            .packet("lan0.101", 0, &udp(client, "192.0.2.4:8443"), quic(Reason::Rule))
+            .packet("lan0.101", 300, &udp(client, "192.0.2.4:8443"), quic(Reason::Established))
+            .packet("lan0.101", 601, &udp(client, "192.0.2.4:8443"), quic(Reason::Rule)),
+        Case::new("what comes from the Internet for inspected UDP is nobody's")
+            .packet("lan0.101", 0, &udp(client, "192.0.2.4:8443"), quic(Reason::Rule))
+            .packet("wan0", 0, &udp("192.0.2.4:8443", outside), gone()),
         Case::new("a half-open connection lives half a minute")
             .packet("lan0.101", 0, &syn(client, server), web(Reason::Rule))
             .packet("wan0", 31, &syn_ack.frame(), dead()),

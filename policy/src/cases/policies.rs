@@ -80,6 +80,10 @@ name = "mail"
 ports = ["tcp/993"]
 action = "inspect"
 [[egress.rule]]
+name = "quic"
+ports = ["udp/8443"]
+action = "inspect"
+[[egress.rule]]
 name = "taxation-partners"
 from = ["taxation"]
 to = ["@partners"]

@@ -13,8 +13,9 @@ use crate::checked::{Action, Rule, Service};
 use crate::diagnostic::{Problem, Report, Span, Spanned};
 use crate::parse::raw::{Item, List, RawMunicipality, RawRule};
 
-/// TCP's protocol number.
+/// Protocol numbers.
 const TCP: u8 = 6;
+pub(super) const UDP: u8 = 17;
 
 /// Whose names a rule may use.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +107,7 @@ fn resolve<'r>(
     let complete = [&from, &to].iter().all(|side| side.as_ref().is_none_or(|side| side.complete))
         && raw.services.as_ref().is_none_or(|list| list.complete);
     let mut rule = ResolvedRule { raw, directions, from, to, services, complete, dead: false };
-    inspects_only_tcp(&rule, report);
+    inspects_what_can_be(&rule, report);
     matches_something(&mut rule, report);
     rule
 }
@@ -152,7 +153,7 @@ pub(super) fn unique_names<'r>(names: impl Iterator<Item = &'r Spanned<String>>,
     }
 }
 
-fn inspects_only_tcp(rule: &ResolvedRule<'_>, report: &mut Report<'_>) {
+fn inspects_what_can_be(rule: &ResolvedRule<'_>, report: &mut Report<'_>) {
     let Some(action) = rule.raw.action.as_ref().filter(|action| action.value == Action::Inspect) else {
         return;
     };
@@ -163,14 +164,25 @@ fn inspects_only_tcp(rule: &ResolvedRule<'_>, report: &mut Report<'_>) {
             if rule.directions.len() == 2 { "add `direction = \"egress\"`" } else { "write `\"allow\"` or `\"deny\"`" };
         report.push(problem.help(help.to_owned()));
     }
-    let other = rule.raw.services.iter().flat_map(|list| &list.items).find(|service| service.value.protocol != TCP);
+    let others = rule.raw.services.iter().flat_map(|list| &list.items).filter(|service| match service.value {
+        Service { protocol: TCP, .. } => false,
+        Service { protocol, ports } => protocol != UDP || ports.is_none_or(|ports| ports == (0, u16::MAX)),
+    });
     let help =
-        "name TCP ports, such as `ports = [\"tcp/80\", \"tcp/443\"]`, and make another rule for the rest".to_owned();
-    let problem = Problem::error("inspect-not-tcp", action.span, "only TCP can be inspected");
-    match other {
-        Some(service) => report.push(problem.related(service.span, "this is not TCP").help(help)),
-        None if rule.services.is_none() => report.push(problem.label("the rule holds for every protocol").help(help)),
-        None => {}
+        "name ports, such as `ports = [\"tcp/80\", \"tcp/443\", \"udp/443\"]`, and make another rule for the rest";
+    let problem = || {
+        let problem = Problem::error("not-inspectable", action.span, "only TCP and QUIC can be inspected");
+        problem.help(help.to_owned())
+    };
+    if rule.services.is_none() {
+        report.push(problem().label("the rule holds for every protocol"));
+    }
+    for service in others {
+        let why = match service.value.protocol {
+            UDP => "of UDP only ports that are named: there QUIC is looked for",
+            _ => "this is neither",
+        };
+        report.push(problem().related(service.span, why));
     }
 }
 

@@ -143,9 +143,11 @@ impl<'r> ResolvedTlsRule<'r> {
                 "none of these has a ClientHello",
                 "add `tls` to `speaks`, or leave `sni`, `ja4`, `alpn` and `ech` out",
             ),
-            (_, Some(services)) => {
-                (services.span, "of another protocol", "QUIC comes over UDP, everything else over TCP")
-            }
+            (_, Some(services)) => (
+                services.span,
+                "of another protocol",
+                "QUIC comes over UDP, `other` over TCP and UDP, everything else over TCP",
+            ),
             _ => (raw.at(), "it contradicts itself", "remove the rule"),
         };
         Some(Nobody { span, why, help: help.to_owned() })
@@ -199,7 +201,7 @@ impl ResolvedTls<'_> {
         Some(Tls {
             default: self.raw.default.as_ref().map(|default| default.value),
             on_bad_certificate: self.raw.on_bad_certificate,
-            bypass: self.raw.bypass,
+            bypass: self.raw.bypass.as_ref().map(|bypass| bypass.value).unwrap_or_default(),
             rules: self.rules.iter().map(|rule| rule.finish(report)).collect::<Option<_>>()?,
         })
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Addresses, Service};
 use crate::source::Location;
-use crate::tls::{Bypass, ClientCertificates, Ech, Names, OnBadCertificate, Opening, TlsAction};
+use crate::tls::{BypassSaid, ClientCertificates, Ech, Names, OnBadCertificate, Opening, TlsAction};
 
 /// `[tls]`, the prefecture's or a municipality's. What is not said here is the other's to say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Tls {
     /// What a client sees where the server's certificate is bad.
     pub on_bad_certificate: Option<OnBadCertificate>,
     /// What becomes of clients that refuse minted certificates.
-    pub bypass: Option<Bypass>,
+    pub bypass: BypassSaid,
     /// In order; the first match wins.
     pub rules: Vec<TlsRule>,
 }

@@ -3,7 +3,7 @@
 use super::Severity::{self, Error, Warning};
 
 /// Every code, how bad it is, and what it says. Sorted.
-pub const CODES: [(&str, Severity, &str); 72] = [
+pub const CODES: [(&str, Severity, &str); 73] = [
     ("ambiguous-owner", Warning, "a public prefix is claimed by two municipalities, so that neither owns it"),
     (
         "bad-address",
@@ -30,6 +30,7 @@ pub const CODES: [(&str, Severity, &str); 72] = [
     ("bad-revocation-list", Error, "a file of revocation lists with none in it, or with something else"),
     ("bad-size", Error, "not a size with its unit, or too large a one"),
     ("bad-slug", Error, "an id with other characters than ids have"),
+    ("bad-span", Error, "not a span of time with its unit, or too short or long a one"),
     ("bad-tenant", Error, "not a tenant, or none at all"),
     ("bad-value", Error, "not one of the words that a key may have"),
     ("bad-vlan", Error, "not a VLAN, or not one or two of them"),
@@ -44,7 +45,6 @@ pub const CODES: [(&str, Severity, &str); 72] = [
     ("gateway-outside-prefixes", Error, "an address of the gateway on a segment that is not the municipality's"),
     ("host-bits", Error, "a prefix with bits set after its length"),
     ("inspect-ingress", Error, "inspection of what comes from the Internet"),
-    ("inspect-not-tcp", Error, "inspection of anything but TCP"),
     ("isolated-elsewhere", Warning, "isolation of an address that the municipality does not have"),
     ("misplaced-key", Error, "a key that means nothing beside the action of its rule"),
     ("missing-file", Error, "a file that is named but not there"),
@@ -58,7 +58,8 @@ pub const CODES: [(&str, Severity, &str); 72] = [
     ("no-municipality", Warning, "a policy for nobody"),
     ("no-port", Error, "a gateway without uplink or access port"),
     ("no-prefix", Error, "a municipality without addresses"),
-    ("no-resolver", Warning, "splicing, or a proxy, by names that cannot be looked up"),
+    ("no-resolver", Warning, "splicing, bypass or a proxy by names that cannot be looked up"),
+    ("not-inspectable", Error, "inspection of anything but TCP, and UDP at ports that are named"),
     ("not-utf8", Error, "a file that is not UTF-8"),
     ("overlapping-segments", Warning, "two segments of one municipality, or of one outer VLAN, that overlap"),
     ("published-in-pool", Warning, "a published address in the NAT pool"),

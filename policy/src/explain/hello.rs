@@ -1,12 +1,12 @@
 //! What a client is supposed to do with a connection once packets pass.
 
 use crate::http::FileType;
-use crate::tls::{BadView, Ech, NameError, Opening, canonical};
+use crate::tls::{BadView, Ech, NameError, Opening, Transport, canonical};
 
 /// How it opens the connection, and what it asks for in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
-    /// What its first bytes are.
+    /// What its first bytes are; a TLS hello over UDP is one in QUIC.
     pub opening: Opening,
     /// The name it sends.
     pub sni: Option<String>,
@@ -57,12 +57,32 @@ pub enum HelloError {
         /// What the client is said to speak.
         opening: &'static str,
     },
+    /// An opening that comes otherwise.
+    #[error("`{opening}` does not come over {transport}")]
+    Transport {
+        /// What the client is said to speak.
+        opening: &'static str,
+        /// What carries the packet.
+        transport: &'static str,
+    },
     /// The policy does not hold together: our fault.
     #[error(transparent)]
     View(#[from] BadView),
 }
 
 impl Hello {
+    /// What its first bytes are over this: a ClientHello is QUIC's over UDP.
+    pub(super) fn opening_over(&self, transport: Transport) -> Result<Opening, HelloError> {
+        let opening = match (self.opening, transport) {
+            (Opening::Tls, Transport::Udp) => Opening::Quic,
+            (opening, _) => opening,
+        };
+        match opening.transports().contains(&transport) {
+            true => Ok(opening),
+            false => Err(HelloError::Transport { opening: opening.name(), transport: transport.name() }),
+        }
+    }
+
     /// A ClientHello over TCP with nothing in it.
     pub fn empty() -> Self {
         Self { opening: Opening::Tls, sni: None, alpn: Vec::new(), ja4: None, ech: Ech::Absent, request: None }

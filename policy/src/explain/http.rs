@@ -4,11 +4,12 @@ use serde::Serialize;
 
 use super::hello::{HelloError, Request};
 use super::packet::Asked as Packet;
+use super::tls::TlsAnswer;
 use super::{DecidingRule, Step};
 use crate::checked::Policy;
 use crate::http::{HttpAction, HttpAsked, HttpDecider, HttpVerdict, path};
 use crate::model::Stage;
-use crate::tls::{Layer, TlsAction, View, canonical};
+use crate::tls::{Layer, View, canonical};
 
 /// What becomes of the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -57,9 +58,14 @@ pub(super) fn judge(
 }
 
 /// The step of a request that nobody sees.
-pub(super) fn unreached(action: TlsAction) -> Step {
+pub(super) fn unreached(tls: &TlsAnswer) -> Step {
     let said = "not asked: only requests in connections that are opened come here".to_owned();
-    Step { stage: Stage::Http, looked_at: format!("action {}", action.name()), said, skipped: Vec::new() }
+    Step {
+        stage: Stage::Http,
+        looked_at: format!("action {} over {}", tls.action.name(), tls.transport.name()),
+        said,
+        skipped: Vec::new(),
+    }
 }
 
 fn looked_at(view: &View, request: &Request) -> String {

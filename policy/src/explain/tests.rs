@@ -3,7 +3,7 @@
 use super::*;
 use crate::http::{FileType, HttpAction};
 use crate::source::Source;
-use crate::tls::{Opening, TlsAction};
+use crate::tls::{Ech, Opening, TlsAction};
 
 const PREFECTURE: &str = r#"schema = 1
 [prefecture]
@@ -59,7 +59,7 @@ ports = ["tcp/443"]
 action = "allow"
 [[egress.rule]]
 name = "seen"
-ports = ["tcp/8443"]
+ports = ["tcp/8443", "udp/8443"]
 action = "inspect"
 [tls]
 [[tls.rule]]
@@ -220,6 +220,28 @@ fn what_is_inspected_says_what_becomes_of_it_while_nobody_can() {
 }
 
 #[test]
+fn what_may_be_bypassed_is_told() {
+    let sendai = SENDAI.replacen("[tls]\n", "[tls]\nbypass = \"suggest\"\n", 1);
+    let files = [("prefecture.toml", PREFECTURE), ("municipalities/sendai.toml", sendai.as_str())];
+    let files = files.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()));
+    let on = crate::check(&Source { files: files.into() }).policy.expect("it is sound");
+    let packet = "tcp 10.4.7.7:51000 > 192.0.2.4:8443";
+    let told = |policy: &Policy, name: &str, ech| {
+        let hello = Hello { sni: Some(name.to_owned()), ech, ..Hello::empty() };
+        let explanation = explain(policy, "lan0.101", packet, Some(&hello)).expect(packet);
+        let is_told = explanation.to_string().contains("once `bangasa bypass` has approved the name");
+        assert_eq!(explanation.tls.map(|tls| tls.may_bypass), Some(is_told), "{name}");
+        is_told
+    };
+    assert!(told(&on, "app.example", Ech::Absent));
+    assert!(!told(&on, "app.example", Ech::Offered), "another name may be hidden");
+    assert!(!told(&on, "a.drive.example", Ech::Absent), "HTTP rules speak of it");
+    assert!(!told(&on, "login.microsoft.com", Ech::Absent), "it is told whose accounts may be used");
+    assert!(!told(&on, "www.bank.example", Ech::Absent), "it is spliced anyway");
+    assert!(!told(&policy(), "app.example", Ech::Absent), "it is off");
+}
+
+#[test]
 fn an_inspected_connection_is_judged_by_tls_rules() {
     let packet = "tcp 10.4.7.7:51000 > 192.0.2.4:8443";
     let hello = Hello { sni: Some("WWW.Bank.Example".to_owned()), alpn: vec!["h2".to_owned()], ..Hello::empty() };
@@ -254,6 +276,28 @@ fn every_kind_of_opening_is_judged() {
     let trusted = asked("tcp 10.4.99.7:51000 > 192.0.2.4:8443", named("other.example"));
     assert_eq!(trusted, Some((TlsAction::Splice, "mail-client".to_owned())));
     assert_eq!(asked("tcp 10.4.7.7:51000 > 192.0.2.4:443", named("www.bank.example")), None);
+}
+
+#[test]
+fn quic_is_judged_by_its_name_and_never_opened() {
+    let packet = "udp 10.4.7.7:51000 > 192.0.2.4:8443";
+    let named = |name: &str| Hello { sni: Some(name.to_owned()), ..Hello::empty() };
+    let explained = |hello: &Hello| explain(&policy(), "lan0.101", packet, Some(hello)).expect(packet);
+    let spliced = explained(&named("www.bank.example"));
+    assert!(spliced.to_string().contains("; quic, name www.bank.example, ECH absent"), "{spliced}");
+    assert_eq!(spliced.tls.map(|tls| (tls.action, tls.transport)), Some((TlsAction::Splice, Transport::Udp)));
+    let request = Request::parse("GET https://other.example/").expect("a request");
+    let refused = explained(&Hello { request: Some(request), ..named("other.example") });
+    assert!(refused.to_string().contains("no TLS rule matches; refused, so that the client comes by TCP"), "{refused}");
+    assert!(refused.http.is_none() && refused.to_string().contains("action inspect over udp"), "{refused}");
+    let other = explained(&Hello { opening: Opening::Other, ..Hello::empty() });
+    assert_eq!(other.tls.and_then(|tls| tls.rule).map(|rule| rule.name), Some("no-ssh".to_owned()));
+    let error = |packet: &str, opening| {
+        let hello = Hello { opening, ..Hello::empty() };
+        explain(&policy(), "lan0.101", packet, Some(&hello)).expect_err("it does not come so").to_string()
+    };
+    assert_eq!(error(packet, Opening::Http), "`http` does not come over udp");
+    assert_eq!(error("tcp 10.4.7.7:51000 > 192.0.2.4:8443", Opening::Quic), "`quic` does not come over tcp");
 }
 
 #[test]

@@ -8,12 +8,17 @@ use super::hello::{Hello, HelloError};
 use super::packet::{Asked as Packet, Carried};
 use super::{DecidingRule, Step};
 use crate::checked::Policy;
+use crate::http::HttpDecider;
 use crate::model::Stage;
-use crate::tls::{Asked, ClientCertificates, Decider, Layer, Ruling, TlsAction, View, canonical};
+use crate::tls::{
+    Asked, Bypass, ClientCertificates, Decider, Ech, Layer, Opening, Ruling, TlsAction, Transport, View, canonical,
+};
 
 /// What becomes of the connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TlsAnswer {
+    /// What carries the connection.
+    pub transport: Transport,
     /// What to do.
     pub action: TlsAction,
     /// Who says so; none: the default.
@@ -22,6 +27,8 @@ pub struct TlsAnswer {
     pub trust_sni: bool,
     /// [`Ruling::client_certificates`].
     pub client_certificates: ClientCertificates,
+    /// Whether it is passed on unopened once `bangasa bypass` has approved the name, which only the running gateway knows.
+    pub may_bypass: bool,
 }
 
 /// The step of a connection that is inspected, and what it comes to.
@@ -31,15 +38,22 @@ pub(super) fn judge(
     packet: &Packet,
     hello: &Hello,
 ) -> Result<Option<(Step, TlsAnswer)>, HelloError> {
-    let (Carried::Tcp { destination: port, .. }, Some(view)) = (packet.carried, View::of(policy, municipality)) else {
-        return Ok(None);
+    let (transport, port) = match packet.carried {
+        Carried::Tcp { destination, .. } => (Transport::Tcp, destination),
+        Carried::Udp { destination, .. } => (Transport::Udp, destination),
+        _ => return Ok(None),
     };
+    let Some(view) = View::of(policy, municipality) else { return Ok(None) };
+    let hello = &Hello { opening: hello.opening_over(transport)?, ..hello.clone() };
     let looked_at = looked_at(&view, hello);
+    let bypass = view.bypass.mode;
+    let http = HttpDecider::new(view.clone())?;
     let decider = Decider::new(view)?;
     let alpn: Vec<&[u8]> = hello.alpn.iter().map(String::as_bytes).collect();
     let asked = Asked {
         client: packet.source,
         destination: SocketAddr::new(packet.destination, port),
+        transport,
         opening: hello.opening,
         sni: hello.sni.as_deref(),
         ja4: hello.ja4.as_deref(),
@@ -48,12 +62,20 @@ pub(super) fn judge(
     };
     let mut skipped = Vec::new();
     let ruling = decider.judge(&asked, |rule, why| skipped.push(super::skipped(&rule.rule, why)));
-    let said = said(&ruling, hello);
+    let is_named = hello.ech == Ech::Absent
+        && hello.sni.as_ref().is_some_and(|name| http.must_see(Some(packet.source), name).is_none());
+    let may_bypass = bypass != Bypass::Off && ruling.action == TlsAction::Inspect && is_named;
+    let mut said = said(&ruling, transport, hello);
+    if may_bypass {
+        said.push_str("; passed on unopened once `bangasa bypass` has approved the name");
+    }
     let answer = TlsAnswer {
+        transport,
         action: ruling.action,
         rule: ruling.rule.map(DecidingRule::from),
         trust_sni: ruling.trust_sni,
         client_certificates: ruling.client_certificates,
+        may_bypass,
     };
     Ok(Some((Step { stage: Stage::Tls, looked_at, said, skipped }, answer)))
 }
@@ -97,7 +119,7 @@ fn looked_at(view: &View, hello: &Hello) -> String {
     text
 }
 
-fn said(ruling: &Ruling<'_>, hello: &Hello) -> String {
+fn said(ruling: &Ruling<'_>, transport: Transport, hello: &Hello) -> String {
     let mut text = super::says(ruling.action.name(), "TLS", ruling.rule);
     if ruling.action == TlsAction::Splice && hello.sni.is_some() {
         text.push_str(match ruling.trust_sni {
@@ -105,7 +127,10 @@ fn said(ruling: &Ruling<'_>, hello: &Hello) -> String {
             false => "; only to an address that the name resolves to",
         });
     }
-    if ruling.action == TlsAction::Inspect && hello.opening.has_hello() {
+    if ruling.action != TlsAction::Splice && hello.opening == Opening::Quic {
+        text.push_str("; refused, so that the client comes by TCP");
+    }
+    if ruling.action == TlsAction::Inspect && transport == Transport::Tcp && hello.opening.has_hello() {
         text.push_str(match ruling.client_certificates {
             ClientCertificates::Splice => "; spliced if the server asks for a client certificate",
             ClientCertificates::Refuse => "",

@@ -59,6 +59,15 @@ impl<'d> HttpRuling<'d> {
     }
 }
 
+/// Why requests to a host have to be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MustSee<'d> {
+    /// It has to be told whose accounts may be used.
+    Tenants,
+    /// A rule blocks it, or a part of what is asked of it by name.
+    Rule(&'d RuleRef),
+}
+
 /// The HTTP part of a view, made ready to be asked.
 #[derive(Debug)]
 pub struct HttpDecider {
@@ -112,6 +121,39 @@ impl HttpDecider {
     pub fn headers(&self, host: &str) -> &[(&'static str, String)] {
         let is_login = crate::tls::canonical(without_port(host)).is_ok_and(|host| MICROSOFT_LOGINS.contains(&&*host));
         if is_login { &self.headers } else { &[] }
+    }
+
+    /// Whether policy wants to see what is asked of a host, so that no connection to it may pass unopened but by a TLS rule
+    /// that says so. `client` is none for any client.
+    pub fn must_see(&self, client: Option<IpAddr>, host: &str) -> Option<MustSee<'_>> {
+        if !self.headers(host).is_empty() {
+            return Some(MustSee::Tenants);
+        }
+        let heard = Heard::new(Some(host), &self.names);
+        for Ready { rule, .. } in &self.rules {
+            let has = |list: &u32| client.is_none_or(|it| self.addresses[*list as usize].contains(it.to_canonical()));
+            let is_named = rule.host.as_ref().is_none_or(|wanted| heard.is_in(wanted));
+            if !is_named || !rule.from.as_ref().is_none_or(|from| from.iter().any(has)) {
+                continue;
+            }
+            // What is said of every host alike is given up where one is not opened; what is said of this one is not.
+            let is_whole = rule.path.is_none() && rule.methods.is_none() && rule.types.is_none();
+            let is_of_this = rule.host.is_some();
+            match rule.action {
+                HttpAction::Block if is_of_this || is_whole => return Some(MustSee::Rule(&rule.rule)),
+                HttpAction::Allow if is_of_this && rule.upload_limit.is_some() => {
+                    return Some(MustSee::Rule(&rule.rule));
+                }
+                HttpAction::Allow if is_whole && (rule.from.is_none() || client.is_some()) => return None,
+                HttpAction::Block | HttpAction::Allow => {}
+            }
+        }
+        None
+    }
+
+    /// Hosts that have to be told whose accounts may be used, if any.
+    pub fn restricted(&self) -> &'static [&'static str] {
+        if self.headers.is_empty() { &[] } else { &MICROSOFT_LOGINS }
     }
 
     /// The same as [`Self::decide`], telling each rule that came before the one that decided, and what it does not match.

@@ -244,3 +244,42 @@ fn login_servers_are_told_whose_accounts_may_be_used() {
     assert_eq!(above.headers("login.windows.net")[0].1, "contoso.example");
     assert!(decider(&policy("", "")).headers("login.windows.net").is_empty());
 }
+
+#[test]
+fn what_must_be_seen_is_told_from_what_may_pass_unopened() {
+    let tenants = "[http.tenants]\nmicrosoft = { allowed = [\"a.example\"], context = \"72f988bf-86f1-41af-91ab-2d7cd011db47\" }\n";
+    let restricting = decider(&policy(tenants, ""));
+    assert_eq!(restricting.must_see(None, "LOGIN.microsoft.com"), Some(MustSee::Tenants));
+    assert_eq!(restricting.must_see(None, "www.microsoft.com"), None);
+    assert_eq!(restricting.restricted(), MICROSOFT_LOGINS);
+    let rule = |name: &str, rest: &str| format!("[[http.rule]]\nname = \"{name}\"\n{rest}\n");
+    let policy = policy(
+        &[
+            rule("schools", "from = [\"10.10.64.0/18\"]\nhost = [\"games.example\"]\naction = \"block\""),
+            rule("uploads", "host = [\"@storage\"]\nupload_limit = \"20 MiB\"\naction = \"allow\""),
+            rule("secret", "host = [\"updates.example\"]\npath = [\"/secret/\"]\naction = \"block\""),
+            rule("programs", "types = [\"pe\"]\naction = \"block\""),
+            rule("open", "host = [\".open.example\"]\naction = \"allow\""),
+        ]
+        .concat(),
+        &rule("rest", "from = [\"schools\"]\naction = \"block\""),
+    );
+    let decider = decider(&policy);
+    for (client, host, by) in [
+        (Some("10.10.64.7"), "games.example", Some("schools")),
+        (Some("10.10.7.7"), "games.example", None),
+        (None, "games.example", Some("schools")),
+        (Some("10.10.7.7"), "a.drive.example", Some("uploads")),
+        (Some("10.10.7.7"), "Updates.example.", Some("secret")),
+        // What is said of all hosts does not keep one from passing.
+        (Some("10.10.7.7"), "other.example", None),
+        (Some("10.10.64.7"), "other.example", Some("rest")),
+        (Some("10.10.64.7"), "www.open.example", None),
+        (None, "www.open.example", None),
+    ] {
+        let found = decider.must_see(client.map(|client| client.parse().expect("an address")), host);
+        let wanted = |found: &MustSee<'_>| matches!(found, MustSee::Rule(rule) if Some(rule.name.as_str()) == by);
+        assert!(found.as_ref().map_or(by.is_none(), wanted), "{client:?} {host}: {found:?}");
+    }
+    assert!(decider.restricted().is_empty());
+}

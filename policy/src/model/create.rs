@@ -39,6 +39,8 @@ pub(crate) fn create(
     let progress = match (&packet.transport, verdict) {
         (Transport::Tcp(_, segment), Verdict::Inspect) => Progress::Tcp(Connection::inspected(segment)),
         (Transport::Tcp(_, segment), _) => Progress::Tcp(Connection::opened_by(segment)),
+        // Answers come from the inspector, and do not pass here.
+        (_, Verdict::Inspect) => Progress::TwoWay,
         _ => Progress::OneWay,
     };
     let flow = Flow {

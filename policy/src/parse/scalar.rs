@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::raw::Item;
 use crate::checked::Service;
 pub(crate) use http::{directory, method, path, size, tenant};
-pub(crate) use tls::{alpn, ja4, resolver};
+pub(crate) use tls::{alpn, ja4, resolver, span};
 
 /// Why a word is not what it should be: code, message and help.
 #[derive(Debug)]

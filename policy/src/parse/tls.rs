@@ -1,5 +1,7 @@
 //! `[tls]`, the prefecture's and the municipalities'.
 
+mod bypass;
+
 use super::names;
 use super::raw::{RawTls, RawTlsRule};
 use super::rule::{self, Layer};
@@ -7,7 +9,7 @@ use super::scalar;
 use super::walk::{Fields, Value};
 use crate::diagnostic::{Problem, Report, Span};
 use crate::tls::limits::{Budget, HANDSHAKES_PER_SECOND, MEMORY_MIB, SESSIONS};
-use crate::tls::{Bypass, ClientCertificates, Ech, Limits, OnBadCertificate, Opening, TlsAction};
+use crate::tls::{ClientCertificates, Ech, Limits, OnBadCertificate, Opening, TlsAction};
 
 /// `absent` is where to point at if there is no such table.
 pub(super) fn tls(value: Option<Value<'_>>, layer: Layer, absent: Span, report: &mut Report<'_>) -> RawTls {
@@ -17,7 +19,7 @@ pub(super) fn tls(value: Option<Value<'_>>, layer: Layer, absent: Span, report: 
     };
     raw.default = fields.optional("default").and_then(|value| value.choice(TlsAction::WORDS, report));
     raw.on_bad_certificate = choice(fields.optional("on_bad_certificate"), OnBadCertificate::WORDS, report);
-    raw.bypass = choice(fields.optional("bypass"), Bypass::WORDS, report);
+    raw.bypass = fields.optional("bypass").and_then(|value| bypass::bypass(value, report));
     match layer {
         Layer::Baseline => {
             if let Some(value) = fields.optional("resolvers") {

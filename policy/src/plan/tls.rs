@@ -6,6 +6,7 @@ use super::compare::{Changes, Compared, differences};
 use super::rules::{optional, service, side};
 use super::{Change, order};
 use crate::checked::{Hosts, Municipality, Policy, Tls, TlsRule};
+use crate::span;
 use crate::tls::{Bypass, Ech, Limits, Names, OnBadCertificate, Opening, TlsAction};
 
 /// What is the prefecture's alone, and its rules.
@@ -43,7 +44,11 @@ fn common(changes: &mut Changes, old: &Tls, new: &Tls, compared: &mut Compared) 
     changes.option("tls default", old.default.map(TlsAction::name), new.default.map(TlsAction::name));
     let [from, to] = [old, new].map(|tls| tls.on_bad_certificate.map(OnBadCertificate::name));
     changes.option("tls on_bad_certificate", from, to);
-    changes.option("tls bypass", old.bypass.map(Bypass::name), new.bypass.map(Bypass::name));
+    let [from, to] = [old.bypass, new.bypass];
+    changes.option("tls bypass", from.mode.map(Bypass::name), to.mode.map(Bypass::name));
+    changes.option("tls bypass clients", from.clients, to.clients);
+    changes.option("tls bypass within", from.within_seconds.map(span::text), to.within_seconds.map(span::text));
+    changes.option("tls bypass for", from.for_seconds.map(span::text), to.for_seconds.map(span::text));
     let contents = |old: &TlsRule, new: &TlsRule| contents(old, new, compared);
     changes.0.extend(order::compare("tls", [&old.rules, &new.rules], |rule| &rule.name, contents));
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{ClientCertificates, Ech, Opening, RuleRef, TlsAction};
+use super::{ClientCertificates, Ech, Opening, RuleRef, TlsAction, Transport};
 
 /// What is known about a connection once its client has spoken, or has not.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +11,8 @@ pub struct Asked<'a> {
     pub client: IpAddr,
     /// Whereto.
     pub destination: SocketAddr,
+    /// What carries the connection.
+    pub transport: Transport,
     /// What the client's first bytes are.
     pub opening: Opening,
     /// The name that the client sent, as it came; none: it sent none.
@@ -33,6 +35,8 @@ pub struct Ruling<'d> {
     /// Whether the name that the client sent is believed. Otherwise a spliced connection may only go to an address that
     /// the name resolves to.
     pub trust_sni: bool,
+    /// Whether that rule asks for names of the server: what it says is meant for this very name.
+    pub names_server: bool,
     /// What to do if the server of an inspected connection asks for a certificate.
     pub client_certificates: ClientCertificates,
 }

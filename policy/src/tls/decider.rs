@@ -53,12 +53,19 @@ impl Decider {
                         action: rule.action,
                         rule: Some(&rule.rule),
                         trust_sni: rule.trust_sni,
+                        names_server: rule.sni.is_some(),
                         client_certificates: rule.client_certificates,
                     };
                 }
             }
         }
-        Ruling { action: self.default, rule: None, trust_sni: false, client_certificates: ClientCertificates::Refuse }
+        Ruling {
+            action: self.default,
+            rule: None,
+            trust_sni: false,
+            names_server: false,
+            client_certificates: ClientCertificates::Refuse,
+        }
     }
 
     /// The first thing that a rule asks for in vain; what is told in few steps comes first.
@@ -67,7 +74,7 @@ impl Decider {
         let is_named = rule.sni.as_ref().is_none_or(|sni| name.is_in(sni));
         let is_served = any(&rule.services, |service| {
             let within = |(first, last)| (first..=last).contains(&asked.destination.port());
-            service.protocol == asked.opening.protocol() && service.ports.is_none_or(within)
+            service.protocol == asked.transport.protocol() && service.ports.is_none_or(within)
         });
         let has = |list: &u32, address| self.addresses[*list as usize].contains(address);
         if !is_spoken || rule.asks_about_hello() && !asked.opening.has_hello() {

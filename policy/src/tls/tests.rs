@@ -138,7 +138,7 @@ fn matches(rule: &TlsRule, asked: &Asked<'_>) -> bool {
     let inside = |side: &Option<Addresses>, address| {
         side.as_ref().is_none_or(|side| side.prefixes().any(|prefix| prefix.contains(&plain(address))))
     };
-    let protocol = if asked.opening == Opening::Quic { 17 } else { 6 };
+    let protocol = if asked.transport == Transport::Udp { 17 } else { 6 };
     inside(&rule.from, asked.client)
         && inside(&rule.to, asked.destination.ip())
         && rule.services.as_ref().is_none_or(|services| {
@@ -185,13 +185,15 @@ fn rulings_are_those_of_reading_rule_after_rule() {
             };
             let alpn: Vec<&[u8]> = ALPN.iter().filter(|_| rng.random()).map(|word| word.as_bytes()).collect();
             let (_, opening) = *Opening::WORDS.choose(&mut rng).expect("some");
+            let opening = if rng.random() { Opening::Tls } else { opening };
             let asked = Asked {
                 client: one(&mut rng, &CLIENTS).parse().expect("an address"),
                 destination: SocketAddr::new(
                     one(&mut rng, &SERVERS).parse().expect("an address"),
                     *[443, 8_042, 22].choose(&mut rng).expect("some"),
                 ),
-                opening: if rng.random() { Opening::Tls } else { opening },
+                transport: *opening.transports().choose(&mut rng).expect("some"),
+                opening,
                 sni,
                 ja4: rng.random::<bool>().then(|| one(&mut rng, &JA4)),
                 alpn: &alpn,
@@ -221,10 +223,15 @@ fn rulings_are_those_of_reading_rule_after_rule() {
 fn a_view_has_what_the_municipality_left_unsaid_from_the_prefecture_and_lists_once() {
     let rules = "[[tls.rule]]\nname = \"a\"\nsni = [\"@banks\", \"a.jp\"]\naction = \"block\"\n\
                  [[tls.rule]]\nname = \"b\"\nsni = [\"@banks\"]\nto = [\"@abroad\"]\naction = \"splice\"\n";
-    let own = "[tls]\nbypass = \"suggest\"\nlimits = { sessions = 10 }\n[[tls.rule]]\nname = \"c\"\nfrom = [\"taxation\"]\n\
+    let own = "[tls]\nbypass = { mode = \"suggest\", clients = 7 }\nlimits = { sessions = 10 }\n[[tls.rule]]\nname = \"c\"\nfrom = [\"taxation\"]\n\
                to = [\"@abroad\"]\nsni = [\"@banks\"]\naction = \"inspect\"\n";
     let files = [
-        ("prefecture.toml", PREFECTURE.to_owned() + "bypass = \"automatic\"\non_bad_certificate = \"page\"\n" + rules),
+        (
+            "prefecture.toml",
+            PREFECTURE.to_owned()
+                + "bypass = { mode = \"automatic\", clients = 9, within = \"2h\" }\non_bad_certificate = \"page\"\n"
+                + rules,
+        ),
         ("municipalities/shiomi.toml", SHIOMI.to_owned() + own),
         ("names/banks.txt", String::new()),
     ];
@@ -235,7 +242,9 @@ fn a_view_has_what_the_municipality_left_unsaid_from_the_prefecture_and_lists_on
     assert_eq!(view.rules.iter().map(|it| it.rule.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
     assert_eq!((view.names.len(), view.addresses.len()), (2, 2), "{view:#?}");
     assert!(view.names.iter().any(|names| names.is_same(&policy.names["banks"].names)));
-    assert_eq!((view.default, view.bypass), (TlsAction::Splice, Bypass::Suggest));
+    let terms = BypassTerms { mode: Bypass::Suggest, clients: 7, within_seconds: 7_200, ..BypassTerms::default() };
+    assert_eq!((view.default, view.bypass), (TlsAction::Splice, terms), "what the municipality leaves out is above");
+    assert_eq!(BypassTerms::for_municipality(&policy, "shiomi"), Some(terms));
     assert_eq!((view.on_bad_certificate, view.limits.sessions), (OnBadCertificate::Page, 10));
     assert_eq!(view.limits.memory_mib, limits::MEMORY_MIB.default);
     let resolvers: Vec<String> = view.resolvers.iter().map(ToString::to_string).collect();

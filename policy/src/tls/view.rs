@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::lookup::LISTS;
-use super::{Bypass, ClientCertificates, Ech, Layer, Limits, Names, OnBadCertificate, Opening, TlsAction};
+use super::{BypassTerms, ClientCertificates, Ech, Layer, Limits, Names, OnBadCertificate, Opening, TlsAction};
 use crate::checked::{Addresses, Hosts, HttpRule, Isolation, Policy, Prefixes, Service, TlsRule};
 use crate::http::{MicrosoftTenants, ViewHttpRule};
 use crate::proxy::ProxyView;
@@ -51,7 +51,7 @@ pub struct View {
     /// What a client sees where the server's certificate is bad.
     pub on_bad_certificate: OnBadCertificate,
     /// What becomes of clients that refuse minted certificates.
-    pub bypass: Bypass,
+    pub bypass: BypassTerms,
     /// What the inspector may use.
     pub limits: Limits,
     /// The prefecture's HTTP rules, then the municipality's: the first match wins.
@@ -174,7 +174,7 @@ impl View {
             roots: policy.roots.clone(),
             crls: policy.crls.clone(),
             on_bad_certificate: own.on_bad_certificate.or(above.on_bad_certificate).unwrap_or(OnBadCertificate::Mirror),
-            bypass: own.bypass.or(above.bypass).unwrap_or(Bypass::Off),
+            bypass: BypassTerms::of(above.bypass, own.bypass),
             limits: municipality.tls_limits,
             http,
             microsoft_tenants: municipality.http.microsoft.clone().or_else(|| policy.http.microsoft.clone()),

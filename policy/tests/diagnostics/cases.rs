@@ -216,6 +216,16 @@ pub fn cases() -> Vec<Case> {
             "resolvers = [\"192.0.2.53\"]\nroots = [\"roots/partner.pem\"]\n[[tls.rule]]\nname = \"銀行\"",
             "default = \"splice\"\n[[tls.rule]]\nname = \"銀行\"\ntrust_sni = true",
         ),
+        ("bypass_no_resolver", "no-resolver", "resolvers = [\"192.0.2.53\"]\n", "bypass = \"automatic\"\n"),
+        ("bypass_type", "wrong-type", "resolvers = ", "bypass = true\nresolvers = "),
+        ("bypass_word", "bad-value", "resolvers = ", "bypass = \"automatc\"\nresolvers = "),
+        ("bypass_limit", "bad-limit", "resolvers = ", "bypass = { clients = 1 }\nresolvers = "),
+        (
+            "bypass_table",
+            "bad-span",
+            "resolvers = ",
+            "bypass = { mode = \"on\", clients = \"3\", within = \"a day\", for = \"500d\", until = 1 }\nresolvers = ",
+        ),
         ("proxy_no_resolver", "no-resolver", "[tls]\nresolvers = [\"192.0.2.53\"]\n", "[proxy]\nport = 8080\n[tls]\n"),
         (
             "proxy_port",
@@ -301,8 +311,10 @@ pub fn cases() -> Vec<Case> {
         ("default", "bad-value", "default = \"deny\"", "default = \"inspect\""),
         ("when_down", "bad-value", "action = \"inspect\"", "action = \"inspect\"\nwhen_down = \"open\""),
         ("when_down_allow", "misplaced-key", "action = \"allow\"", "action = \"allow\"\nwhen_down = \"splice\""),
-        ("inspect_udp", "inspect-not-tcp", "\"tcp/80\", \"tcp/443\"", "\"tcp/443\", \"udp/443\""),
-        ("inspect_any", "inspect-not-tcp", "ports = [\"tcp/80\", \"tcp/443\"]\n", ""),
+        ("inspect_udp", "not-inspectable", "\"tcp/80\", \"tcp/443\"", "\"tcp/443\", \"udp/443\", \"udp\""),
+        ("inspect_gre", "not-inspectable", "ports = [\"tcp/80\", \"tcp/443\"]\n", "protocols = [47]\n"),
+        ("inspect_ports", "capacity", "\"tcp/80\", \"tcp/443\"", "\"udp/443\", \"udp/440-460\""),
+        ("inspect_any", "not-inspectable", "ports = [\"tcp/80\", \"tcp/443\"]\n", ""),
         ("inspect_ingress", "inspect-ingress", "action = \"allow\"", "action = \"inspect\""),
         ("port_bare", "bad-port", "\"tcp/80\"", "\"80\""),
         ("port_number", "bad-port", "\"tcp/80\"", "80"),
@@ -539,7 +551,7 @@ pub fn ten_mistakes() -> (Source, Vec<(&'static str, &'static str, u32)>) {
     edit(&mut source, SHIOMI_FILE, "name = \"潮見市\"", "name = 潮見市");
     edit(&mut source, SHIOMI_FILE, "\"10.10.20.0/24\"", "\"10.10.20.1/24\"");
     edit(&mut source, SHIOMI_FILE, "from = [\"taxation\"]", "from = [\"taxaton\"]");
-    edit(&mut source, SHIOMI_FILE, "\"tcp/443\"]\naction = \"inspect\"", "\"udp/443\"]\naction = \"inspect\"");
+    edit(&mut source, SHIOMI_FILE, "\"tcp/443\"]\naction = \"inspect\"", "\"udp\"]\naction = \"inspect\"");
     edit(&mut source, SHIRAKABA_FILE, "vlan = [200, 104]", "vlan = [200, 5000]");
     edit(&mut source, SHIRAKABA_FILE, "\"203.0.113.32/30\"", "\"203.0.113.16/30\"");
     edit(&mut source, THREATS_FILE, "2001:db8:bad::/48", "2001:db8:bad::/148");
@@ -547,7 +559,7 @@ pub fn ten_mistakes() -> (Source, Vec<(&'static str, &'static str, u32)>) {
         (SHIOMI_FILE, "syntax", 2),
         (SHIOMI_FILE, "host-bits", 10),
         (SHIOMI_FILE, "unknown-section", 17),
-        (SHIOMI_FILE, "inspect-not-tcp", 23),
+        (SHIOMI_FILE, "not-inspectable", 23),
         (SHIRAKABA_FILE, "bad-vlan", 3),
         (SHIRAKABA_FILE, "nat-pool-overlap", 6),
         (PREFECTURE_FILE, "unknown-key", 7),

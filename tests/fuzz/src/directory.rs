@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use policy::http::{HttpAsked, HttpDecider};
-use policy::tls::{Asked, Decider, Ech, Opening, View};
+use policy::tls::{Asked, Decider, Ech, Opening, Transport, View};
 use policy::{Model, Numbering, Source};
 
 const MARK: &[u8] = b"=== ";
@@ -47,7 +47,7 @@ pub fn run(bytes: &[u8]) {
 
 fn asked(sni: Option<&str>) -> Asked<'_> {
     let (client, server) = ([10, 10, 64, 7].into(), ([198, 51, 100, 4], 443).into());
-    Asked { client, destination: server, opening: Opening::Tls, sni, ja4: None, alpn: &[b"h2"], ech: Ech::Absent }
+    Asked { client, destination: server, transport: Transport::Tcp, opening: Opening::Tls, sni, ja4: None, alpn: &[b"h2"], ech: Ech::Absent }
 }
 
 /// The files of an input. What stands before the first mark is `prefecture.toml`.

@@ -51,6 +51,11 @@ impl Events {
         Mark(self.lines.lock().unwrap_or_else(PoisonError::into_inner).len())
     }
 
+    /// Lets go of everything so far, and of every mark in it.
+    pub fn forget(&self) {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// What came after `mark` and is `wanted`.
     pub fn since(&self, mark: Mark, wanted: impl Fn(&Line) -> bool) -> Vec<Line> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);

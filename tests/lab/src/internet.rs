@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::http3::Http3;
 use crate::link::End;
 use crate::namespace::Namespace;
 use crate::pki::Pki;
@@ -58,6 +59,7 @@ pub struct Internet {
     directory: PathBuf,
     servers: Vec<Server>,
     pki: Pki,
+    http3: Option<Http3>,
 }
 
 impl Internet {
@@ -84,7 +86,7 @@ impl Internet {
         ))?;
         fs::create_dir_all(directory).with_context(|| format!("cannot create `{}`", directory.display()))?;
         let pki = Pki::create(&directory.join("pki"), "Lab's Internet")?;
-        Ok(Self { namespace, directory: directory.to_owned(), servers: Vec::new(), pki })
+        Ok(Self { namespace, directory: directory.to_owned(), servers: Vec::new(), pki, http3: None })
     }
 
     /// Its namespace.
@@ -163,7 +165,8 @@ impl Internet {
         let (chain, key) = (identity.chain.display(), identity.key.display());
         let server = format!(
             "{listens} ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {chain}; ssl_certificate_key {key};\n\
-             client_max_body_size 2g; location /uploads/ {{ dav_methods PUT; }}\n"
+             client_max_body_size 2g; location /uploads/ {{ dav_methods PUT; }}\n{}",
+            self.http3.as_ref().map_or(String::new(), |_| format!("add_header Alt-Svc 'h3=\":{TLS_PORT}\"';\n")),
         );
         let (log, www) = (self.directory.join("witness.log"), self.directory.join("www"));
         let witness = format!(
@@ -178,6 +181,20 @@ impl Internet {
              ssl_certificate {chain}; ssl_certificate_key {key}; }}\n"
         );
         self.serve_pages("nginx-tls", &server, &further, TLS_PORT)
+    }
+
+    /// Starts a server of HTTP/3 beside nginx, which tells clients of it once [`serve_tls`](Self::serve_tls) is called.
+    pub fn serve_http3(&mut self) -> Result<()> {
+        let identity = self.pki.issue(&[WEB_NAME, CLOSED_NAME])?;
+        let at = [IpAddr::from(WEB_V4), WEB_V6.into()].map(|address| SocketAddr::new(address, TLS_PORT));
+        let server = Http3::start(&self.namespace, at.to_vec(), &identity, &self.large_file())?;
+        self.http3 = Some(server);
+        Ok(())
+    }
+
+    /// One line per request that came over HTTP/3: client address, method, path.
+    pub fn http3_requests(&self) -> Vec<String> {
+        self.http3.as_ref().map(Http3::requests).unwrap_or_default()
     }
 
     fn serve_web(&mut self) -> Result<()> {

@@ -9,6 +9,7 @@ pub mod count;
 pub mod daemon;
 pub mod events;
 pub mod frame;
+pub mod http3;
 pub mod internet;
 pub mod link;
 pub mod load;
@@ -23,6 +24,7 @@ pub mod server;
 pub mod site;
 pub mod stream;
 pub mod switch;
+pub mod visitor;
 pub mod wire;
 
 pub use count::Counter;

@@ -24,7 +24,7 @@ const OURS: [(&str, &[&str]); 11] = [
 const PROOF: [&str; 5] = ["bench", "fuzz", "lab", "system", "tasks"];
 
 /// Foreign crates that only one of ours may use, or two, [`PROOF`] excepted.
-const KEPT_BY: [(&str, &str); 27] = [
+const KEPT_BY: [(&str, &str); 28] = [
     ("aya", "dataplane"),
     ("aya-obj", "dataplane"),
     ("aya-ebpf", "filters"),
@@ -38,6 +38,7 @@ const KEPT_BY: [(&str, &str); 27] = [
     ("seccompiler", "inspect"),
     ("rustls-webpki", "inspect"),
     ("quick_cache", "inspect"),
+    ("quinn-udp", "inspect"),
     ("rustls-pki-types", "inspect"),
     ("rustls-pki-types", "certify"),
     ("rcgen", "certify"),

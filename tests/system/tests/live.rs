@@ -4,6 +4,8 @@
 
 #[path = "live/apply_in_a_flood.rs"]
 mod apply_in_a_flood;
+#[path = "live/bypass.rs"]
+mod bypass;
 #[path = "live/byte_for_byte.rs"]
 mod byte_for_byte;
 #[path = "live/checksums.rs"]
@@ -46,12 +48,18 @@ mod proxy;
 mod published;
 #[path = "live/qinq.rs"]
 mod qinq;
+#[path = "live/quic.rs"]
+mod quic;
 #[path = "live/refusals.rs"]
 mod refusals;
 #[path = "live/revoked.rs"]
 mod revoked;
 #[path = "live/routes.rs"]
 mod routes;
+#[path = "live/scanner.rs"]
+mod scanner;
+#[path = "live/soak.rs"]
+mod soak;
 #[path = "live/tcp_states.rs"]
 mod tcp_states;
 #[path = "live/tour.rs"]

@@ -107,6 +107,9 @@ fn describe_tls(tls: &TlsLine) -> String {
     if !tls.alpn.is_empty() {
         let _ = write!(text, " alpn {}", tls.alpn.join(","));
     }
+    if let Some(sign) = &tls.refused {
+        let _ = write!(text, " refused ({sign})");
+    }
     if tls.requests > 0 {
         let _ = write!(text, " {} requests", tls.requests);
     }

@@ -22,7 +22,8 @@ use crate::{engine, policy_directory};
         TLS rules decide by what the client opens the connection with: say it with --sni and its companions; where these \
         inspect, HTTP rules decide over a request: say it with --http.\n\nWith --policy, neither root nor a running gateway is \
         needed, and what operators have isolated and blocked by commands is not looked at. Without it the running gateway's policy \
-        is explained, with that laid over it.",
+        is explained, with that laid over it. Names that `bangasa bypass` has approved are not looked at either way: where TLS \
+        rules would open, it is said whether a connection may be passed on once its name is approved.",
     after_help = "A packet is protocol, source, `>`, destination. The protocol is tcp, udp, icmp, icmpv6 or a number; tcp is a SYN \
         unless flags say otherwise; icmp and icmpv6 are echo requests.\n\nExamples:\n  \
         bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:443'\n  \

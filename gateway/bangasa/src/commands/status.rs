@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::bail;
-use control::status::{InspectorStatus, MunicipalityStatus, Status};
+use control::status::{BypassStatus, InspectorStatus, MunicipalityStatus, Status};
 use control::{Client, Request, Response};
 
 use crate::exit::Exit;
@@ -169,6 +169,20 @@ fn describe_municipality(text: &mut String, municipality: &MunicipalityStatus, c
     if let Some(inspector) = &municipality.inspector {
         describe_inspector(text, inspector, colour);
     }
+    if let Some(bypass) = &municipality.bypass {
+        describe_bypass(text, bypass);
+    }
+}
+
+/// Names that applications refuse our certificates for, where there are any.
+fn describe_bypass(text: &mut String, bypass: &BypassStatus) {
+    let mut parts: Vec<_> = bypass.names.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    if bypass.displaced > 0 {
+        parts.push(format!("{} left for want of room", bypass.displaced));
+    }
+    if !parts.is_empty() {
+        let _ = writeln!(text, "  bypass {}: {}", bypass.mode, parts.join(", "));
+    }
 }
 
 fn describe_inspector(text: &mut String, inspector: &InspectorStatus, colour: Colour) {
@@ -187,7 +201,7 @@ fn describe_inspector(text: &mut String, inspector: &InspectorStatus, colour: Co
         let _ = writeln!(
             text,
             "  {:<8} {} {:<18} {:>12} connections {:>11} bytes{by}",
-            "tls",
+            format!("tls/{}", row.transport),
             colour.verdict(&row.action, 7),
             row.reason,
             row.connections,
@@ -244,6 +258,11 @@ mod tests {
                     packets: 7,
                     bytes: 700,
                 }],
+                bypass: Some(BypassStatus {
+                    mode: "suggest".into(),
+                    names: [("approved".into(), 1), ("suggested".into(), 2)].into(),
+                    displaced: 0,
+                }),
                 ..MunicipalityStatus::default()
             }],
             ..Status::default()
@@ -254,6 +273,7 @@ mod tests {
             "digest ab is installed, cd was intended",
             "wan0            uplink  xdp generic",
             "egress      1.50 k packets/s    2.50 M bits/s",
+            "  bypass suggest: 1 approved, 2 suggested\n",
             "egress   drop    default_deny                  7 packets             700 bytes",
         ] {
             assert!(text.contains(part), "{part}\n{text}");

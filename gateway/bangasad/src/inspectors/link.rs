@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -21,9 +20,9 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::health::tell_fast_path;
 use super::process::{Namespace, Process};
-use super::{Inspector, setting, told};
+use super::{Inspector, Places, setting, told};
 use crate::daemon::Daemon;
-use crate::log;
+use crate::{bypass, log};
 
 /// Orders that may wait: a setting each.
 const ORDERS: usize = 4;
@@ -88,7 +87,7 @@ async fn talk(daemon: &Arc<Daemon>, mut stream: UnixStream, conversation: u64) -
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     let first = tokio::time::timeout(PATIENCE, next(&mut reader)).await.context("it does not begin")??;
-    let Some(Report::Begin { version, program, started_ns, proxy }) = first else {
+    let Some(Report::Begin { version, program, started_ns, proxy, udp }) = first else {
         bail!("the inspector of `{id}` did not begin as inspectors do");
     };
     if version != WIRE_VERSION {
@@ -97,7 +96,7 @@ async fn talk(daemon: &Arc<Daemon>, mut stream: UnixStream, conversation: u64) -
         );
     }
     let (orders, mut waiting) = mpsc::channel::<Arc<Vec<u8>>>(ORDERS);
-    begin(daemon, &id, conversation, orders, Caller { process, namespace, started_ns, proxy });
+    begin(daemon, &id, conversation, orders, Caller { process, namespace, started_ns, places: Places { proxy, udp } });
     let writes = async {
         while let Some(order) = waiting.recv().await {
             tokio::time::timeout(PATIENCE, writer.write_all(&order)).await??;
@@ -132,19 +131,20 @@ struct Caller {
     process: Option<Process>,
     namespace: Namespace,
     started_ns: u64,
-    proxy: Vec<SocketAddr>,
+    places: Places,
 }
 
 fn begin(daemon: &Daemon, id: &str, conversation: u64, orders: mpsc::Sender<Arc<Vec<u8>>>, caller: Caller) {
-    let Caller { process, namespace, started_ns, proxy } = caller;
+    let Caller { process, namespace, started_ns, places } = caller;
     {
         let mut by_id = daemon.inspectors.lock();
         let inspector = by_id.entry(id.to_owned()).or_default();
         inspector.orders = Some(orders);
         inspector.conversation = conversation;
         inspector.sent = None;
+        inspector.bypassed = None;
         inspector.accepted = None;
-        inspector.proxy = proxy;
+        inspector.places = places;
         inspector.process = process.or(inspector.process.take());
         inspector.namespace = Some(namespace);
         inspector.silent_since = None;
@@ -189,7 +189,10 @@ fn hear(daemon: &Daemon, id: &str, conversation: u64, report: Report) {
                 format!("the inspector of `{id}` cannot use generation {generation}: {}", because.escape_debug()),
             );
         }),
-        Report::Session(session) => told::record(daemon, id, &session),
+        Report::Session(session) => {
+            told::record(daemon, id, &session);
+            bypass::hear(daemon, id, &session);
+        }
         Report::Totals(totals) => with(daemon, id, conversation, |inspector| inspector.totals = totals),
     }
 }

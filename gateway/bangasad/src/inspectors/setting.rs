@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use certify::{CURRENT, KeyType};
-use inspect::wire::{AuthorityText, Order, Setting, WIRE_VERSION};
+use inspect::wire::{AuthorityText, BypassName, Order, Setting, WIRE_VERSION};
 use policy::tls::View;
 
 use super::Config;
@@ -89,6 +89,11 @@ fn authority(directory: &Path, id: &str) -> anyhow::Result<Option<AuthorityText>
 /// The question whether it still turns.
 pub fn ping() -> Vec<u8> {
     line(&Order::Ping).unwrap_or_default()
+}
+
+/// The order to pass these names on unopened, and no others.
+pub fn bypassed(names: &[BypassName]) -> anyhow::Result<Vec<u8>> {
+    line(&Order::Bypass { names: names.to_vec() })
 }
 
 /// The order to end.

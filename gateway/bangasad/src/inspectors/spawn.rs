@@ -12,9 +12,9 @@ use std::thread;
 use dataplane::namespaces::INSPECTOR_PORT;
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::User;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket, Type};
 
-use super::Config;
+use super::{Config, Places};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1_024;
@@ -45,9 +45,7 @@ pub enum Failed {
 }
 
 /// Starts it. It has not said anything yet.
-///
-/// `proxy` are the gateway's own addresses, with the port, where it is the municipality's proxy.
-pub fn spawn(config: &Config, id: &str, proxy: &[SocketAddr]) -> Result<Child, Failed> {
+pub fn spawn(config: &Config, id: &str, places: &Places) -> Result<Child, Failed> {
     let user = User::from_name(&config.user).ok().flatten().ok_or_else(|| Failed::NoUser(config.user.clone()))?;
     if user.uid.is_root() {
         return Err(Failed::Privileged(config.user.clone()));
@@ -59,17 +57,20 @@ pub fn spawn(config: &Config, id: &str, proxy: &[SocketAddr]) -> Result<Child, F
             let unentered = |error: io::Error| Failed::Namespace(name.clone(), error);
             let namespace = File::open(format!("/run/netns/{name}")).map_err(unentered)?;
             setns(namespace, CloneFlags::CLONE_NEWNET).map_err(|error| unentered(error.into()))?;
-            start(config, &user, proxy)
+            start(config, &user, places)
         });
         inside.join().unwrap_or_else(|_| Err(Failed::Namespace(name.clone(), io::Error::other("a thread panicked"))))
     })
 }
 
-fn start(config: &Config, user: &User, proxy: &[SocketAddr]) -> Result<Child, Failed> {
-    let transparent = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
-        .map(|address| ("--transparent", listen(SocketAddr::new(address, INSPECTOR_PORT), Meant::Anywhere)));
-    let proxy = proxy.iter().map(|address| ("--proxy", listen(*address, Meant::Here)));
-    let sockets = transparent.into_iter().chain(proxy);
+fn start(config: &Config, user: &User, places: &Places) -> Result<Child, Failed> {
+    let hosts = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    let connections = |host| listen(SocketAddr::new(host, INSPECTOR_PORT), Type::STREAM, Meant::Anywhere);
+    let transparent = hosts.map(|host| ("--transparent", connections(host)));
+    let datagrams = places.udp.iter().flat_map(|port| hosts.map(|host| SocketAddr::new(host, *port)));
+    let datagrams = datagrams.map(|address| ("--datagrams", listen(address, Type::DGRAM, Meant::Anywhere)));
+    let proxy = places.proxy.iter().map(|address| ("--proxy", listen(*address, Type::STREAM, Meant::Here)));
+    let sockets = transparent.into_iter().chain(datagrams).chain(proxy);
     let sockets = sockets.map(|(option, socket)| Ok((option, socket?))).collect::<Result<Vec<_>, Failed>>()?;
     let numbers: Vec<RawFd> = sockets.iter().map(|(_, socket)| socket.as_raw_fd()).collect();
     let mut command = Command::new(&config.program);
@@ -106,9 +107,9 @@ enum Meant {
     Here,
 }
 
-fn listen(address: SocketAddr, meant: Meant) -> Result<Socket, Failed> {
+fn listen(address: SocketAddr, kind: Type, meant: Meant) -> Result<Socket, Failed> {
     let listen = || {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = Socket::new(Domain::for_address(address), kind, None)?;
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }
@@ -118,6 +119,11 @@ fn listen(address: SocketAddr, meant: Meant) -> Result<Socket, Failed> {
             // An address that an apply is about to give to the namespace will do.
             (Meant::Here, true) => socket.set_freebind_v4(true)?,
             (Meant::Here, false) => socket.set_freebind_v6(true)?,
+        }
+        if kind == Type::DGRAM {
+            // Two of them at one address would share it, and this one be heard of no more.
+            socket.bind(&address.into())?;
+            return Ok(socket);
         }
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())?;

@@ -7,7 +7,7 @@ use control::line::{Line, TlsLine};
 use control::status::{CoverageStatus, InspectorStatus};
 use inspect::wire::{Ended, Session, Totals};
 use telemetry::journal::Entry;
-use telemetry::metrics::Coverage;
+use telemetry::metrics::{Coverage, Ways};
 
 use super::Inspectors;
 use crate::daemon::Daemon;
@@ -15,8 +15,6 @@ use crate::log;
 
 /// Ways to end that are kept of processes that have ended.
 const MOST_WAYS: usize = 4_000;
-/// TCP.
-const PROTOCOL: u8 = 6;
 
 /// Makes an event of a connection that has ended.
 pub fn record(daemon: &Daemon, id: &str, session: &Session) {
@@ -26,7 +24,7 @@ pub fn record(daemon: &Daemon, id: &str, session: &Session) {
         source_port: Some(session.client.port()),
         destination: Some(session.destination.ip().to_string()),
         destination_port: Some(session.destination.port()),
-        protocol: Some(PROTOCOL),
+        protocol: Some(session.transport.protocol()),
         verdict: session.action.name().into(),
         reason: session.reason.name().into(),
         rule: session.rule.as_ref().map(|rule| rule.name.clone()),
@@ -36,6 +34,7 @@ pub fn record(daemon: &Daemon, id: &str, session: &Session) {
         direction: "egress".into(),
         tls: Some(Box::new(TlsLine {
             arrival: session.arrival.name().into(),
+            transport: session.transport.name().into(),
             host: session.host.clone(),
             opening: session.opening.map(|opening| opening.name().into()),
             sni: session.sni.clone(),
@@ -43,6 +42,7 @@ pub fn record(daemon: &Daemon, id: &str, session: &Session) {
             ja4: session.ja4.clone(),
             ech: session.ech,
             upstream: session.upstream.clone(),
+            refused: session.refused.map(|refused| refused.sign.name().into()),
             requests: session.requests,
             bytes_sent: session.bytes[0],
             bytes_received: session.bytes[1],
@@ -59,8 +59,10 @@ pub fn record(daemon: &Daemon, id: &str, session: &Session) {
 /// Adds one process' counters to those of others.
 pub fn add(sum: &mut Totals, more: Totals) {
     for ended in more.ended {
-        let same =
-            |known: &&mut Ended| (known.action, known.reason, &known.rule) == (ended.action, ended.reason, &ended.rule);
+        let same = |known: &&mut Ended| {
+            (known.transport, known.action, known.reason, &known.rule)
+                == (ended.transport, ended.action, ended.reason, &ended.rule)
+        };
         let has_room = sum.ended.len() < MOST_WAYS;
         match sum.ended.iter_mut().find(same) {
             Some(known) => {
@@ -74,6 +76,7 @@ pub fn add(sum: &mut Totals, more: Totals) {
         }
     }
     sum.sessions_lost = sum.sessions_lost.saturating_add(more.sessions_lost);
+    sum.datagrams_lost = sum.datagrams_lost.saturating_add(more.datagrams_lost);
 }
 
 /// Of one municipality, for `status`.
@@ -93,12 +96,14 @@ pub fn status(inspectors: &Inspectors, id: &str) -> Option<InspectorStatus> {
         trouble: inspector.trouble.clone().or_else(|| inspector.warning.clone()),
         open: inspector.totals.open,
         events_lost: totals.sessions_lost,
+        datagrams_lost: totals.datagrams_lost,
         coverage: totals.ended.iter().map(coverage_status).collect(),
     })
 }
 
 fn coverage_status(ended: &Ended) -> CoverageStatus {
     CoverageStatus {
+        transport: ended.transport.name().into(),
         action: ended.action.name().into(),
         reason: ended.reason.name().into(),
         rule: ended.rule.as_ref().map(|(_, name)| name.clone()),
@@ -115,9 +120,10 @@ pub fn coverage(inspectors: &Inspectors) -> Vec<Coverage> {
     let of = |(id, inspector): (&String, &super::Inspector)| {
         let mut totals = inspector.before.clone();
         add(&mut totals, inspector.totals.clone());
-        let mut ended: BTreeMap<(&str, &str), (u64, [u64; 2])> = BTreeMap::new();
+        let mut ended: BTreeMap<(&str, &str, &str), (u64, [u64; 2])> = BTreeMap::new();
         for way in &totals.ended {
-            let (connections, bytes) = ended.entry((way.action.name(), way.reason.name())).or_default();
+            let way_names = (way.transport.name(), way.action.name(), way.reason.name());
+            let (connections, bytes) = ended.entry(way_names).or_default();
             *connections = connections.saturating_add(way.connections);
             bytes[0] = bytes[0].saturating_add(way.bytes[0]);
             bytes[1] = bytes[1].saturating_add(way.bytes[1]);
@@ -127,7 +133,17 @@ pub fn coverage(inspectors: &Inspectors) -> Vec<Coverage> {
             serving: inspector.accepted.is_some(),
             open: inspector.totals.open,
             events_lost: totals.sessions_lost,
-            ended: ended.into_iter().map(|((action, reason), (count, bytes))| (action, reason, count, bytes)).collect(),
+            datagrams_lost: totals.datagrams_lost,
+            ended: ended
+                .into_iter()
+                .map(|((transport, action, reason), (connections, bytes))| Ways {
+                    transport,
+                    action,
+                    reason,
+                    connections,
+                    bytes,
+                })
+                .collect(),
         }
     };
     by_id.iter().map(of).collect()

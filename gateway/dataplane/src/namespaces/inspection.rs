@@ -13,7 +13,7 @@ use super::ip::PROTOCOL;
 use crate::command::{feed, run};
 use crate::error::Error;
 
-/// Where the inspector listens, in every namespace.
+/// Where the inspector listens for connections, in every namespace.
 pub const INSPECTOR_PORT: u16 = 9_043;
 /// Marks packets for the inspector, and names the routing table that makes their addresses local.
 const MARK: u32 = 0x6267;
@@ -88,7 +88,8 @@ fn missing_rules(shown: &str) -> Vec<String> {
     missing.map(|(priority, rule)| format!("rule add priority {priority} {rule}")).collect()
 }
 
-/// Hands what arrives on `inspect0` to the inspector, addresses untouched. Without an inspector it ends there. TPROXY
+/// Hands what arrives on `inspect0` to the inspector, addresses untouched. Without an inspector it ends there. Datagrams go
+/// to the socket of their port, where there is one: what answers them must be bound to it. TPROXY
 /// brings reassembly with it, for the whole namespace; what arrives elsewhere is untracked before, and so spared: of a
 /// datagram only the fragments that are too big come here, and their sender must be told of each. What
 /// the kernel itself would say to the Internet, errors about what it forwards and reports of its multicast groups, ends
@@ -101,6 +102,8 @@ fn ruleset() -> String {
          chain inspect {{\n  type filter hook prerouting priority mangle; policy accept;\n\
          iifname \"inspect0\" meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:{INSPECTOR_PORT} meta mark set {MARK} accept\n\
          iifname \"inspect0\" meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:{INSPECTOR_PORT} meta mark set {MARK} accept\n\
+         iifname \"inspect0\" meta nfproto ipv4 meta l4proto udp tproxy ip to 127.0.0.1 meta mark set {MARK} accept\n\
+         iifname \"inspect0\" meta nfproto ipv6 meta l4proto udp tproxy ip6 to [::1] meta mark set {MARK} accept\n\
          iifname \"inspect0\" drop\n}}\n\
          chain own {{\n  type filter hook output priority filter; policy accept;\n\
          oifname \"inspect0\" meta l4proto {{ icmp, icmpv6 }} drop\n}}\n}}\n"

@@ -9,7 +9,7 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 
 use super::packet::Initial;
 
-/// What decrypts a client's Initial packets.
+/// What protects the Initial packets of one side.
 pub(super) struct Keys {
     packet: LessSafeKey,
     iv: [u8; 12],
@@ -39,22 +39,48 @@ pub(super) fn is_known(number: u32) -> bool {
     version(number).is_some()
 }
 
+/// Where a packet's sample begins, counted from its number.
+const SAMPLE_AT: usize = 4;
+
 impl Keys {
     pub(super) fn of_client(number: u32, destination_id: &[u8]) -> Option<Self> {
+        Self::new(number, destination_id, "client in")
+    }
+
+    /// Those of whom the client calls by this id.
+    pub(super) fn of_server(number: u32, destination_id: &[u8]) -> Option<Self> {
+        Self::new(number, destination_id, "server in")
+    }
+
+    fn new(number: u32, destination_id: &[u8], side: &str) -> Option<Self> {
         let (salt, prefix) = version(number)?;
         let initial = Salt::new(HKDF_SHA256, salt).extract(destination_id);
-        let client = Prk::new_less_safe(HKDF_SHA256, &expand::<32>(&initial, "client in")?);
-        let key = expand::<16>(&client, &format!("{prefix}key"))?;
+        let secret = Prk::new_less_safe(HKDF_SHA256, &expand::<32>(&initial, side)?);
+        let key = expand::<16>(&secret, &format!("{prefix}key"))?;
         Some(Self {
             packet: LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &key).ok()?),
-            iv: expand(&client, &format!("{prefix}iv"))?,
-            header: HeaderProtectionKey::new(&quic::AES_128, &expand::<16>(&client, &format!("{prefix}hp"))?).ok()?,
+            iv: expand(&secret, &format!("{prefix}iv"))?,
+            header: HeaderProtectionKey::new(&quic::AES_128, &expand::<16>(&secret, &format!("{prefix}hp"))?).ok()?,
         })
+    }
+
+    /// Packet 0 with these frames, three bytes of them at least, behind a header whose number is yet to come.
+    pub(super) fn seal(&self, mut header: Vec<u8>, frames: &[u8]) -> Option<Vec<u8>> {
+        let at = header.len();
+        header.push(0);
+        let mut payload = frames.to_vec();
+        let nonce = Nonce::assume_unique_for_key(self.iv);
+        self.packet.seal_in_place_append_tag(nonce, Aad::from(&header), &mut payload).ok()?;
+        let mut packet = header;
+        packet.append(&mut payload);
+        let mask = self.header.new_mask(packet.get(at + SAMPLE_AT..at + SAMPLE_AT + 16)?).ok()?;
+        packet[0] ^= mask[0] & 0x0f;
+        packet[at] ^= mask[1];
+        Some(packet)
     }
 
     /// Packet number and frames; `None` if these keys do not open it.
     pub(super) fn open(&self, initial: &Initial<'_>, largest_number: u64) -> Option<(u64, Vec<u8>)> {
-        const SAMPLE_AT: usize = 4;
         let at = initial.number_at;
         let sample = initial.packet.get(at + SAMPLE_AT..at + SAMPLE_AT + 16)?;
         let mask = self.header.new_mask(sample).ok()?;

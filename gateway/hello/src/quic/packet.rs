@@ -13,10 +13,34 @@ const LONG: u8 = 0x80;
 pub(super) struct Initial<'a> {
     pub(super) version: u32,
     pub(super) destination_id: &'a [u8],
+    pub(super) source_id: &'a [u8],
     /// The packet without what follows it in the datagram.
     pub(super) packet: &'a [u8],
     /// Where its number begins.
     pub(super) number_at: usize,
+}
+
+/// How a datagram begins, as far as everybody can see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begins {
+    /// Packets with long headers, an Initial among them: it may begin a connection.
+    Initial,
+    /// Packets with long headers and no Initial among them.
+    Long,
+    /// Like a packet with a long header, but of a version whose packets cannot be told apart.
+    UnknownVersion,
+    /// Like a packet of a connection that is under way, or no QUIC at all: that only its ends can tell.
+    Short,
+}
+
+/// How it begins.
+pub fn begins(datagram: &[u8]) -> Begins {
+    match long(datagram) {
+        Ok(Some(_)) if looks_initial(datagram) => Begins::Initial,
+        Ok(Some(_)) => Begins::Long,
+        _ if datagram.first().is_some_and(|first| first & LONG != 0) => Begins::UnknownVersion,
+        _ => Begins::Short,
+    }
 }
 
 /// Whether a datagram begins like a packet that may be worth opening.
@@ -65,7 +89,7 @@ fn long(bytes: &[u8]) -> Result<Option<(Option<Initial<'_>>, &[u8])>, Short> {
     let number_at = bytes.len() - header.rest().len();
     header.take(length)?;
     let (packet, after) = bytes.split_at(number_at + length);
-    let found = (kind == initial).then_some(Initial { version, destination_id, packet, number_at });
+    let found = (kind == initial).then_some(Initial { version, destination_id, source_id, packet, number_at });
     Ok(Some((found, after)))
 }
 
@@ -99,6 +123,22 @@ fn frame(rest: &mut Bytes<'_>, tell: &mut dyn FnMut(u64, &[u8])) -> Result<bool,
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+/// The header of a server's Initial without a token, up to the number, which takes one byte; what follows its length takes
+/// `length` bytes, the number included.
+pub(super) fn servers_header(client: &Initial<'_>, length: usize) -> Vec<u8> {
+    let kind = if client.version == V2 { 1 } else { 0 };
+    let mut header = vec![LONG | 0x40 | kind << 4];
+    header.extend(client.version.to_be_bytes());
+    // To whom the client calls itself, from whom it calls us: nobody chooses another name for a connection that is over.
+    for id in [client.source_id, client.destination_id] {
+        header.push(id.len() as u8);
+        header.extend(id);
+    }
+    header.push(0);
+    header.extend((0x4000 | length as u16).to_be_bytes());
+    header
 }
 
 /// An integer of variable length, RFC 9000 §16.

@@ -66,3 +66,35 @@ fn what_does_not_decrypt_is_nothing() {
         assert!(names(&[&changed]).is_empty(), "{at}");
     }
 }
+
+#[test]
+fn a_refusal_closes_with_the_keys_of_the_server() {
+    let client = packet();
+    let answer = refusal(&client).unwrap();
+    assert!(answer.len() < 60, "{}", answer.len());
+    // To the id that the client gave itself, which is none, from the one that it called.
+    assert_eq!(answer[1..6], [0, 0, 0, 1, 0]);
+    assert_eq!(answer[6..15], [&[8], bytes("8394c8f03e515708").as_slice()].concat());
+    let initial = packet::initials(&answer).next().unwrap();
+    let keys = Keys::of_server(1, &bytes("8394c8f03e515708")).unwrap();
+    assert_eq!(keys.open(&initial, 0).unwrap(), (0, vec![0x1c, 2, 0, 0]));
+    let mut changed = client.clone();
+    changed[600] ^= 1;
+    assert_eq!(refusal(&changed), None, "nobody is answered who does not hold the keys");
+    assert_eq!(refusal(&answer), None, "nor is a server");
+}
+
+#[test]
+fn a_datagram_is_told_by_how_it_begins() {
+    let client = packet();
+    assert_eq!(begins(&client), Begins::Initial);
+    assert_eq!(
+        begins(&[&[0xe0, 0, 0, 0, 1, 0, 0, 20], [0; 20].as_slice()].concat()),
+        Begins::Long,
+        "a Handshake packet"
+    );
+    assert_eq!(begins(&[0xc0, 0x5a, 0x5a, 0x5a, 0x5a, 0, 0]), Begins::UnknownVersion);
+    assert_eq!(begins(&[0xc0]), Begins::UnknownVersion);
+    assert_eq!(begins(&[0x40; 30]), Begins::Short);
+    assert_eq!(begins(&[]), Begins::Short);
+}

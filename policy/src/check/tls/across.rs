@@ -5,7 +5,7 @@ use super::unreachable;
 use crate::check::municipality::Town;
 use crate::diagnostic::{Problem, Report};
 use crate::parse::raw::{HostItem, RawPrefecture, RawTlsRule};
-use crate::tls::{TlsAction, limits};
+use crate::tls::{Bypass, TlsAction, limits};
 
 pub(crate) fn check(prefecture: &RawPrefecture, above: &ResolvedTls<'_>, towns: &[Town<'_>], report: &mut Report<'_>) {
     let resolvers = &prefecture.tls.resolvers;
@@ -19,6 +19,7 @@ pub(crate) fn check(prefecture: &RawPrefecture, above: &ResolvedTls<'_>, towns: 
         capacity(tls, report);
         if resolvers.items.is_empty() && resolvers.complete {
             no_resolver(tls, report);
+            no_resolver_for_bypass(tls, report);
         }
     }
     unreachable::check(above, towns, report);
@@ -55,6 +56,19 @@ fn no_resolver(tls: &ResolvedTls<'_>, report: &mut Report<'_>) {
     let problem = Problem::warning("no-resolver", span, message).label("connections with a name will be ended");
     let help = "the prefecture's `[tls]` names resolvers: `resolvers = [\"192.0.2.53\"]`; or say `trust_sni = true` in the rule";
     report.push(problem.help(help.to_owned()));
+}
+
+/// What is bypassed has a name, and is spliced only where that leads.
+fn no_resolver_for_bypass(tls: &ResolvedTls<'_>, report: &mut Report<'_>) {
+    let Some(bypass) = &tls.raw.bypass else { return };
+    if bypass.value.mode.is_none_or(|mode| mode == Bypass::Off) {
+        return;
+    }
+    let message =
+        "what is bypassed is spliced, and there is no resolver to tell whether a client's name for the server is true";
+    let problem = Problem::warning("no-resolver", bypass.span, message.to_owned());
+    let problem = problem.label("bypassed connections will be ended");
+    report.push(problem.help("the prefecture's `[tls]` names resolvers: `resolvers = [\"192.0.2.53\"]`".to_owned()));
 }
 
 impl super::ResolvedTlsRule<'_> {

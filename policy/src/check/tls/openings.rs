@@ -37,7 +37,8 @@ impl ResolvedTlsRule<'_> {
     /// By everything.
     pub(super) fn openings(&self) -> Openings {
         let carried = |opening: Opening| {
-            self.services.as_ref().is_none_or(|services| services.iter().any(|it| it.protocol == opening.protocol()))
+            let carries = |protocol| opening.transports().iter().any(|transport| transport.protocol() == protocol);
+            self.services.as_ref().is_none_or(|services| services.iter().any(|service| carries(service.protocol)))
         };
         let possible = Openings::those(|opening| carried(opening) && (opening.has_hello() || !self.asks_about_hello()));
         Openings(possible.0 & self.spoken().0)

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::{Item, List};
 use crate::checked::Service;
 use crate::diagnostic::{Span, Spanned};
-use crate::tls::{Bypass, ClientCertificates, Ech, OnBadCertificate, Opening, TlsAction};
+use crate::tls::{BypassSaid, ClientCertificates, Ech, OnBadCertificate, Opening, TlsAction};
 
 /// One line of `[names]`.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(crate) struct RawTls {
     pub roots: List<Spanned<String>>,
     pub crls: List<Spanned<String>>,
     pub on_bad_certificate: Option<OnBadCertificate>,
-    pub bypass: Option<Bypass>,
+    pub bypass: Option<Spanned<BypassSaid>>,
     pub limits: crate::tls::Limits,
     pub rules: Vec<RawTlsRule>,
 }

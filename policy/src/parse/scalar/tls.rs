@@ -46,6 +46,12 @@ pub(crate) fn ja4(text: &str) -> Result<(), Wrong> {
     Err(wrong("bad-ja4", format!("`{text}` is not a JA4 fingerprint"), help))
 }
 
+/// `24h`, `30d`: in seconds.
+pub(crate) fn span(key: &str, text: &str, least: u32, most: u32) -> Result<u32, Wrong> {
+    crate::span::parse(text, least, most)
+        .map_err(|error| wrong("bad-span", format!("`{key}` cannot be `{text}`"), error.to_string()))
+}
+
 /// The name of an application protocol, as clients offer it.
 pub(crate) fn alpn(text: &str) -> Result<(), Wrong> {
     if (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -5,7 +5,7 @@ use crate::checked::{Hosts, HttpRule, NameList, TlsRule};
 use crate::compile::fixture::{municipality, nets, tcp};
 use crate::http::{FileType, HttpAction, MicrosoftTenants};
 use crate::plan::plan;
-use crate::tls::{Bypass, ClientCertificates, Ech, Names, Opening, RevocationLists, Root, TlsAction};
+use crate::tls::{Bypass, BypassSaid, ClientCertificates, Ech, Names, Opening, RevocationLists, Root, TlsAction};
 
 #[test]
 fn tls_rules_and_lists_of_names_are_told_in_the_words_of_packet_rules() {
@@ -60,7 +60,8 @@ fn tls_rules_and_lists_of_names_are_told_in_the_words_of_packet_rules() {
         ..tls_rule("banks")
     };
     let sendai = &mut after.municipalities[1];
-    sendai.tls.bypass = Some(Bypass::Suggest);
+    sendai.tls.bypass =
+        BypassSaid { mode: Some(Bypass::Suggest), clients: Some(5), within_seconds: Some(7_200), for_seconds: None };
     sendai.tls.rules.push(tls_rule("own"));
     sendai.tls_limits.sessions = 7;
     let mut shiogama = municipality("shiogama", 103);
@@ -93,6 +94,8 @@ prefecture
   tls rule `new`: added at position 4
 sendai (仙台市)
   tls bypass: suggest (new)
+  tls bypass clients: 5 (new)
+  tls bypass within: 2h (new)
   tls rule `own`: added at position 1
   tls limit sessions: 2000 → 7
 shiogama (shiogama): new municipality

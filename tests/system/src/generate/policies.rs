@@ -270,7 +270,7 @@ fn side_list(rng: &mut impl Rng, sets: usize, sections: usize) -> String {
 
 fn services(rng: &mut impl Rng, text: &mut String, action: &str) {
     if action == "inspect" {
-        let list: Vec<_> = PORTS[..5].choose_multiple(rng, 2).map(|port| format!("\"{port}\"")).collect();
+        let list: Vec<_> = PORTS[..6].choose_multiple(rng, 2).map(|port| format!("\"{port}\"")).collect();
         let _ = writeln!(text, "ports = [{}]", list.join(", "));
         return;
     }
