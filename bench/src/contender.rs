@@ -27,34 +27,57 @@ pub struct Contender<'f> {
     /// Programs that are attached for as long as this lives.
     links: Vec<OwnedFd>,
     filter: Option<XdpFilter>,
-    has_pins: bool,
+    pins: Option<&'static Path>,
 }
 
 const PINS: &str = "/sys/fs/bpf/bangasa-measure";
+/// Of a second gateway of ours.
+const MORE_PINS: &str = "/sys/fs/bpf/bangasa-measure-more";
 
-fn config(flow_buckets: u32) -> Config {
-    Config { pins: PINS.into(), flow_buckets, hash_seed: 0x6267_7331 }
+fn config(pins: &Path, flow_buckets: u32) -> Config {
+    Config { pins: pins.into(), flow_buckets, nat_addresses: abi::limits::NAT_ADDRESSES, hash_seed: 0x6267_7331 }
 }
 
 impl<'f> Contender<'f> {
     fn new(far: &'f Far, name: &'static str, short: &'static str, arrival: Arrival) -> Result<Self> {
-        Ok(Self { name, stretch: Stretch::new(far, short, arrival)?, links: Vec::new(), filter: None, has_pins: false })
+        Ok(Self { name, stretch: Stretch::new(far, short, arrival)?, links: Vec::new(), filter: None, pins: None })
     }
 
     /// This gateway's data path, attached natively to both ports; or why the policy does not fit. No daemon runs, and none
     /// is needed.
     pub fn ours(far: &'f Far, size: Size, flow_buckets: u32) -> Result<Fit<Self>> {
+        Self::pinned(far, ("ours", "ours"), PINS, size, flow_buckets)
+    }
+
+    /// Likewise one more, beside it.
+    pub fn ours_as_well(
+        far: &'f Far,
+        name: &'static str,
+        short: &'static str,
+        size: Size,
+        flow_buckets: u32,
+    ) -> Result<Fit<Self>> {
+        Self::pinned(far, (name, short), MORE_PINS, size, flow_buckets)
+    }
+
+    fn pinned(
+        far: &'f Far,
+        (name, short): (&'static str, &'static str),
+        pins: &'static str,
+        size: Size,
+        flow_buckets: u32,
+    ) -> Result<Fit<Self>> {
         let (policy, compiled) = match compiled(size) {
             Ok(both) => both,
             Err(why) => return Ok(Err(why)),
         };
-        let mut ours = Self::new(far, "ours", "ours", Arrival::Redirected)?;
-        let pins = Path::new(PINS);
-        ours.has_pins = true;
+        let mut ours = Self::new(far, name, short, Arrival::Redirected)?;
+        let pins = Path::new(pins);
+        ours.pins = Some(pins);
         let installed = ours.stretch.gateway.enter(|| {
             // What a killed run may have left.
             gateway::detach(pins)?;
-            let mut gateway = Gateway::start(config(flow_buckets))?;
+            let mut gateway = Gateway::start(config(pins, flow_buckets))?;
             gateway.attach(&policy, &compiled.numbering)?;
             if let Err(error) = gateway.install(&compiled, 1) {
                 return Ok(Err(format!("does not fit: {error}")));
@@ -69,7 +92,7 @@ impl<'f> Contender<'f> {
 
     /// What a daemon that starts has in its hands: this gateway's data path, adopted. Only of [`Self::ours`].
     pub fn adopt(&self, flow_buckets: u32) -> Result<Gateway> {
-        self.stretch.gateway.enter(|| Ok(Gateway::start(config(flow_buckets))?))
+        self.stretch.gateway.enter(|| Ok(Gateway::start(config(Path::new(PINS), flow_buckets))?))
     }
 
     /// nftables with these rules.
@@ -139,11 +162,9 @@ impl<'f> Contender<'f> {
 
 impl Drop for Contender<'_> {
     fn drop(&mut self) {
-        if !self.has_pins {
-            return;
-        }
-        if let Err(error) = self.stretch.gateway.enter(|| Ok(gateway::detach(Path::new(PINS))?)) {
-            eprintln!("{PINS} could not be removed: {error:#}");
+        let Some(pins) = self.pins else { return };
+        if let Err(error) = self.stretch.gateway.enter(|| Ok(gateway::detach(pins)?)) {
+            eprintln!("{} could not be removed: {error:#}", pins.display());
         }
     }
 }

@@ -29,11 +29,20 @@ pub struct Size {
     pub blocked_v6: usize,
     /// Municipalities, in a VLAN each; 0: one, untagged.
     pub vlans: u32,
+    /// Whether their IPv4 addresses are translated.
+    pub translated: bool,
 }
 
 /// Sixty municipalities in VLANs, and ten thousand blocked prefixes.
-pub const TAGGED: Size =
-    Size { rules: 100, shape: Shape::Mixed, blocked: 10_000, exact: false, blocked_v6: 0, vlans: 60 };
+pub const TAGGED: Size = Size {
+    rules: 100,
+    shape: Shape::Mixed,
+    blocked: 10_000,
+    exact: false,
+    blocked_v6: 0,
+    vlans: 60,
+    translated: false,
+};
 /// One municipality without a VLAN, for peers that have none; the same otherwise.
 pub const UNTAGGED: Size = Size { vlans: 0, ..TAGGED };
 
@@ -126,8 +135,13 @@ fn municipality(number: u32, size: Size, rules: &Rules) -> String {
     let mut text = format!(
         "id = \"m{number}\"\nname = \"第{number}市\"\n\
          attach = [{{ port = \"lan0\", {vlan}address = [\"{gateway}/19\", \"2001:db8:{number:x}::1/64\"] }}]\n\
-         prefixes = [\"{network}/19\", \"2001:db8:{number:x}::/48\"]\n[sections]\n"
+         prefixes = [\"{network}/19\", \"2001:db8:{number:x}::/48\"]\n"
     );
+    if size.translated {
+        // Room for a block of every client.
+        let _ = writeln!(text, "[nat]\npool = [\"203.0.{number}.0/28\"]\nblock = 64\nblocks_per_client = 8");
+    }
+    text.push_str("[sections]\n");
     for section in 0..SECTIONS {
         let _ = writeln!(text, "section{section} = [\"{}\"]", rules::section(number, section));
     }
@@ -190,7 +204,15 @@ mod tests {
     #[test]
     fn both_shapes_are_policies() {
         for shape in [Shape::Mixed, Shape::Crossed] {
-            let size = Size { rules: 40, shape, blocked: 100, exact: false, blocked_v6: 20, vlans: 3 };
+            let size = Size {
+                rules: 40,
+                shape,
+                blocked: 100,
+                exact: false,
+                blocked_v6: 20,
+                vlans: 3,
+                translated: shape == Shape::Mixed,
+            };
             assert!(compiled(size).map(|_| ()).is_ok(), "{shape:?}: {:?}", compiled(size).map(|_| ()));
         }
         assert!(compiled(Size { blocked: 10, ..UNTAGGED }).is_ok());

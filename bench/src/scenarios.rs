@@ -28,7 +28,7 @@ pub struct Bench<'r> {
 type Group = fn(&mut Bench<'_>) -> Result<()>;
 
 /// By name.
-const GROUPS: [(&str, Group); 19] = [
+const GROUPS: [(&str, Group); 20] = [
     ("floor", floor::run),
     ("addresses", addresses::run),
     ("rules", policy_size::rules),
@@ -38,6 +38,7 @@ const GROUPS: [(&str, Group); 19] = [
     ("dropping", dropping::run),
     ("forwarding-first", forwarding::first),
     ("forwarding-established", forwarding::established),
+    ("forwarding-translated", forwarding::translated),
     ("forwarding-captures", forwarding::captures),
     ("compile", compile::run),
     ("apply-under-flood", apply_under_flood::run),

@@ -3,6 +3,7 @@
 mod addresses;
 mod http;
 mod municipalities;
+mod nat;
 mod proxy;
 mod tls;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use addresses::{Addresses, Prefixes};
 pub use http::{Http, HttpRule};
 pub use municipalities::Municipalities;
+pub use nat::PortBlocks;
 pub use proxy::Proxy;
 pub use tls::{Hosts, NameList, Tls, TlsRule};
 
@@ -93,6 +95,8 @@ pub struct Municipality {
     pub published: Vec<IpNet>,
     /// IPv4 addresses of `[nat] pool`, in ascending order; empty: routed untranslated.
     pub nat_pool: Vec<std::net::Ipv4Addr>,
+    /// How the ports of the pool are given to clients.
+    pub nat_blocks: PortBlocks,
     /// Named parts.
     pub sections: BTreeMap<String, Vec<IpNet>>,
     /// `isolated`: whole, or these prefixes.

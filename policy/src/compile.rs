@@ -19,7 +19,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use abi::limits;
-use abi::tables::{Class, Municipality, VIEW_BLOCK, municipality as municipality_flags, view};
+use abi::tables::{Class, Municipality, VIEW_BLOCK, municipality as municipality_flags, pool, view};
 use ipnet::IpNet;
 
 pub use capacity::CapacityError;
@@ -116,7 +116,11 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
             rulebooks: books,
             views: [0, 1].map(|direction| ((2 * position + direction) * blocks) as u32),
             pool: pool_addresses.len() as u32,
-            pool_size: municipality.nat_pool.len() as u32,
+            pool_shape: pool::shape(
+                municipality.nat_pool.len() as u32,
+                municipality.nat_blocks.shift(),
+                municipality.nat_blocks.per_client,
+            ),
             flags: municipality_flags::PRESENT
                 | match municipality.isolation {
                     Isolation::None => 0,
@@ -183,6 +187,7 @@ fn marks(policy: &Policy, numbering: &Numbering, lists: &[&[IpNet]]) -> Marks {
         marks.add(owner, municipality.prefixes.iter().chain(&municipality.published).chain(&pool));
         marks.add(sees(view::MEMBER), municipality.prefixes.iter().chain(&municipality.published));
         marks.add(sees(view::PUBLISHED), &municipality.published);
+        marks.add(sees(view::POOL), &pool);
         marks.add(sees(view::GATEWAY), &gateways);
         if let Isolation::Parts(parts) = &municipality.isolation {
             marks.add(sees(view::ISOLATED), parts);

@@ -6,6 +6,7 @@ mod http;
 pub(crate) mod lines;
 mod municipality;
 pub(crate) mod names;
+mod nat;
 mod prefecture;
 mod proxy;
 mod quick;

@@ -92,6 +92,11 @@ impl Tables {
         ]
     }
 
+    /// Every address of a NAT pool, in network order.
+    pub fn pool_addresses(&self) -> &[u32] {
+        &self.pool_addresses
+    }
+
     /// The digest of the images.
     pub fn digest(&self) -> Digest {
         let images = self.images();

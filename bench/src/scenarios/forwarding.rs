@@ -8,7 +8,7 @@ use rand::Rng;
 use super::Bench;
 use crate::contender::Contender;
 use crate::flows;
-use crate::frame::{Flow, Frame};
+use crate::frame::{Flow, Frame, UDP};
 use crate::judge::Side;
 use crate::policies::{Size, UNTAGGED};
 use crate::prefixes::random;
@@ -34,6 +34,8 @@ const LARGE: Size = Size { rules: 1_000, blocked: 100_000, ..UNTAGGED };
 pub const LINES: &str = "nftables, rules one by one";
 /// Likewise.
 pub const BEST: &str = "nftables at its best: maps of verdicts";
+/// Likewise.
+pub const UNTRANSLATED: &str = "ours, untranslated";
 /// Likewise.
 pub const FIB: &str = "XDP program: route and redirect";
 const FLOWTABLE: &str = "nftables flowtable";
@@ -67,6 +69,31 @@ pub fn established(bench: &mut Bench<'_>) -> Result<()> {
     let frames: Vec<_> = (0..FRAMES).map(|_| any()).collect();
     forward(bench, "forwarding/established/10000", &flows, &Load::Short(&frames))?;
     forward(bench, "forwarding/imix/10000", &flows, &Load::Mixed(&imix::frames(&flows)))
+}
+
+/// Established flows that are translated, beside the same flows untranslated; both are gateways of ours.
+pub fn translated(bench: &mut Bench<'_>) -> Result<()> {
+    let far = Far::new()?;
+    // What they do not hear an answer to, TCP's clients would not go on with.
+    let is_udp = |flow: &Flow| flow.protocol == UDP;
+    let flows: Vec<_> = flows::distinct(LARGE, 8 * LIVE).into_iter().filter(is_udp).take(LIVE).collect();
+    let mut random = random(11);
+    let frames: Vec<_> = (0..FRAMES).map(|_| flows[random.random_range(0..flows.len())].outwards()).collect();
+    let size = Size { translated: true, ..LARGE };
+    let ours = willing(Contender::ours(&far, size, abi::limits::FLOW_BUCKETS)?, |it| known(it, &flows, &frames))?;
+    let bare = Contender::ours_as_well(&far, UNTRANSLATED, "bare", LARGE, abi::limits::FLOW_BUCKETS)?;
+    let bare = willing(bare, |it| known(it, &flows, &frames))?;
+    let floor = floor(&far, |contender| Lane::new(contender, Side::Access, &[&*frames], Fate::Stopped))?;
+    let scenario = Scenario::new(format!("forwarding/translated/{LIVE}"), MPPS, bench.rounds);
+    bench.report.add(race(scenario, bench.rounds, ours, &floor, &[(UNTRANSLATED, bare)])?);
+    Ok(())
+}
+
+/// First packets alone, and then those of the flows that they began.
+fn known<'f>(contender: Contender<'f>, flows: &[Flow], frames: &[Frame]) -> Result<Lane<'f>> {
+    let count = flows.len().next_power_of_two();
+    contender.send(Side::Access, &flows.iter().cycle().take(count).map(Flow::first).collect::<Vec<_>>())?;
+    Lane::new(contender, Side::Access, &[frames], Fate::Delivered)
 }
 
 /// What is sent, round by round the same.

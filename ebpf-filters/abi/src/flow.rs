@@ -60,7 +60,8 @@ pub struct Flow {
     pub acked: [u32; 2],
     /// Second at which the flow was created.
     pub created_s: u32,
-    /// Rule that decided (as in [`crate::event::Event::rule`]).
+    /// Rule that decided (as in [`crate::event::Event::rule`]). For an alias: the cell of its mapping in `NAT_CELLS`, or
+    /// [`crate::nat::NO_CELL`].
     pub rule: u32,
     /// Bytes from the originator, and from the responder.
     pub bytes: [u64; 2],

@@ -86,6 +86,8 @@ pub mod view {
     pub const GATEWAY: u32 = 4;
     /// A published address: never translated.
     pub const PUBLISHED: u32 = 8;
+    /// In the municipality's NAT pool.
+    pub const POOL: u32 = 16;
 
     /// Whether an address with these flags may be a source on the municipality's attachments.
     #[inline(always)]
@@ -134,14 +136,43 @@ pub struct Municipality {
     pub views: [u32; 2],
     /// Index in `POOL_ADDRESSES` of the first pool address.
     pub pool: u32,
-    /// Number of pool addresses; 0: IPv4 is routed untranslated.
-    pub pool_size: u32,
+    /// Number of pool addresses, and above them the [shape](pool::shape) of blocks; 0: IPv4 is routed untranslated.
+    pub pool_shape: u32,
     /// Bits of [`municipality`].
     pub flags: u32,
     /// Attachment whose namespace routes packets inwards where no flow remembers the way; 0: none.
     pub attachment: u32,
 }
 plain!(Municipality, 64);
+
+/// Parts of [`Municipality::pool_shape`].
+pub mod pool {
+    const ADDRESSES: u32 = (1 << 20) - 1;
+
+    /// So many addresses, whose blocks have this size, as a shift of units, and of which a client gets so many.
+    #[inline(always)]
+    pub const fn shape(addresses: u32, block_shift: u32, client_blocks: u32) -> u32 {
+        addresses & ADDRESSES | (block_shift & 7) << 20 | (client_blocks & 15) << 24
+    }
+
+    /// Number of addresses.
+    #[inline(always)]
+    pub const fn size(shape: u32) -> u32 {
+        shape & ADDRESSES
+    }
+
+    /// Size of a block.
+    #[inline(always)]
+    pub const fn block_shift(shape: u32) -> u32 {
+        (shape >> 20) & 7
+    }
+
+    /// Blocks that a client gets at most.
+    #[inline(always)]
+    pub const fn client_blocks(shape: u32) -> u32 {
+        (shape >> 24) & 15
+    }
+}
 
 /// Bits of [`Municipality::flags`].
 pub mod municipality {

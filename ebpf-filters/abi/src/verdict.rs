@@ -142,7 +142,7 @@ reasons! {
     Limited = 21, "limited";
     /// the flow table has no room for another flow here
     FlowTableFull = 22, "flow_table_full";
-    /// the municipality's NAT pool has no free port for this destination
+    /// the client's port blocks are full and it may have no more, or its municipality's NAT pool has none left
     NatExhausted = 23, "nat_exhausted";
     /// belongs to an established flow
     Established = 24, "established";

@@ -2,23 +2,23 @@
 //! address and port here.
 
 use abi::flow::{Flow, flags, slot, state};
-use abi::tables::view;
-use abi::{Address, Reason, Verdict, event, nat};
+use abi::{Address, Reason, Verdict, event};
 use aya_ebpf::bindings::xdp_md;
 
 use crate::decision::{Decision, Stage, drop, from_code, go_on, to_code};
 use crate::flow::{key, learn};
-use crate::flows::{self, Key, NONE, search};
+use crate::flows::{self, Key};
 use crate::frame::Frame;
 use crate::packet::{Packet, note, protocol, subprogram};
 use crate::rules::Ruling;
-use crate::{fragments, tables, tcp};
+use crate::{fragments, nat, tcp};
 
 /// Makes the ruling final: a flow that is let through must be in the table before its first packet leaves.
 #[inline(always)]
 pub fn create(frame: Frame, packet: &mut Packet, ruling: Ruling) -> Stage {
     packet.event.rule = ruling.rule;
     if !ruling.decision.is_drop() {
+        nat::choose(packet, ruling.decision)?;
         from_code(create_flow(frame.context(), packet, ruling.decision.code()))?;
     }
     Stage::Break(ruling.decision)
@@ -36,10 +36,7 @@ extern "C" fn create_flow(context: *mut xdp_md, packet: *mut Packet, decision: u
 fn insert(frame: Frame, packet: &mut Packet, decision: Decision) -> Stage {
     let key = key(packet);
     let mut public = key;
-    let translated = is_translated(packet, decision)?;
-    if translated {
-        choose(packet, &mut public)?;
-    }
+    let translated = packet.public_address != 0;
     let index = flows::claim(&key, packet.now_s);
     let Some(flow) = flows::at(index) else { return drop(Reason::FlowTableFull) };
     // Entries are reused: every field is written.
@@ -58,8 +55,9 @@ fn insert(frame: Frame, packet: &mut Packet, decision: Decision) -> Stage {
     }
     learn(frame, packet, flow)?;
     if translated {
-        flow.public_address = public.inside.v4_word();
-        flow.public_port = public.ends().inside_port();
+        flow.public_address = packet.public_address;
+        flow.public_port = packet.public_port;
+        public.move_inside(Address::from_v4_word(packet.public_address), packet.public_port);
         flow.other = flows::claim(&public, packet.now_s);
         let Some(alias) = flows::at(flow.other) else {
             flows::publish(flow, slot::FREE);
@@ -67,6 +65,7 @@ fn insert(frame: Frame, packet: &mut Packet, decision: Decision) -> Stage {
         };
         fill(alias, &public, packet);
         alias.other = index;
+        alias.rule = packet.cell;
         // The flow first: an alias without one does not exist.
         flows::publish(flow, slot::FLOW);
         flows::publish(alias, slot::ALIAS);
@@ -81,48 +80,6 @@ fn insert(frame: Frame, packet: &mut Packet, decision: Decision) -> Stage {
         fragments::remember(packet, flow, index);
     }
     go_on()
-}
-
-/// The inspector's kernel translates what it sends itself, so only forwarded flows are translated here.
-#[inline(always)]
-fn is_translated(packet: &Packet, decision: Decision) -> Stage<bool> {
-    if !packet.is_egress() || !packet.is(note::V4) || decision.verdict() != Verdict::Forward as u8 {
-        return Stage::Continue(false);
-    }
-    let pool_size = tables::municipality(packet.half, packet.event.municipality)?.pool_size;
-    let source = tables::view(packet.half, packet.views, packet.source_class)?;
-    Stage::Continue(pool_size > 0 && source.flags & view::PUBLISHED == 0)
-}
-
-/// Turns a flow's key into a free alias for it.
-#[inline(always)]
-fn choose(packet: &mut Packet, public: &mut Key) -> Stage {
-    from_code(choose_public(packet, public))
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn choose_public(packet: *mut Packet, public: *mut Key) -> u32 {
-    let internal = to_code(drop(Reason::Internal));
-    subprogram(packet, internal, |packet| subprogram(public, internal, |public| to_code(candidates(packet, public))))
-}
-
-#[inline(always)]
-fn candidates(packet: &Packet, public: &mut Key) -> Stage {
-    let municipality = tables::municipality(packet.half, packet.event.municipality)?;
-    let (pool, pool_size) = (municipality.pool, municipality.pool_size);
-    let client = u32::from_be(public.inside.v4_word());
-    let client_port = public.ends().inside_port();
-    // Of ICMP only echo begins flows, and its identifier is translated like a port.
-    let has_ports = matches!(public.ends().protocol(), protocol::TCP | protocol::UDP | protocol::ICMP);
-    for n in 0..nat::CANDIDATES {
-        let (index, port) = nat::candidate(client, client_port, has_ports, n, pool_size);
-        public.move_inside(Address::from_v4_word(tables::pool_address(packet.half, pool.wrapping_add(index))), port);
-        if flows::find(public, packet.now_s, search::BOTH) == NONE {
-            return go_on();
-        }
-    }
-    drop(Reason::NatExhausted)
 }
 
 /// Writes a claimed entry's key and clears everything else but its slot word. Field by field: as one value it would be

@@ -12,7 +12,7 @@ use crate::municipality::is_attached;
 use crate::packet::{Packet, note, protocol, subprogram, tcp_flag};
 use crate::rules::Ruling;
 use crate::tcp::{self, Step};
-use crate::{forward, fragments, icmp_error, isolation, rules, tables, vouch, ways};
+use crate::{forward, fragments, icmp_error, isolation, nat, rules, tables, vouch, ways};
 
 /// Matches the packet to its flow: before it has passed the other stages only to one that is vouched for.
 #[inline(always)]
@@ -46,6 +46,7 @@ fn matched(frame: Frame, packet: &mut Packet) -> Stage {
         return drop(Reason::BadState);
     }
     let vouched = packet.is(note::VOUCHED);
+    let before = flow.state;
     if flow.public_address != 0 && !vouched {
         isolation::translated(packet, &flow.inside)?;
     }
@@ -66,6 +67,7 @@ fn matched(frame: Frame, packet: &mut Packet) -> Stage {
         vouch::vouch(packet, flow);
     }
     if reason != Reason::Related {
+        nat::keep(flow, before, packet.now_s);
         ways::enter_second(flow, packet.now_s);
         learn(frame, packet, flow)?;
     }

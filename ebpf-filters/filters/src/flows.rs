@@ -12,7 +12,9 @@ use abi::Address;
 use abi::flow::{Bucket, Flow, REUSE_GRACE_S, slot, timeout_s};
 use abi::limits::BUCKET_FLOWS;
 
+use crate::atomic::exchange_half_if;
 use crate::maps::{FLOW_MASK, FLOWS, HASH_SEED};
+use crate::nat;
 use crate::packet::{same, subprogram};
 
 /// No flow.
@@ -260,6 +262,7 @@ pub fn end(flow: &mut Flow, index: u32, now_s: u32) {
         && let Some(alias) = at(flow.other)
         && alias.other == index
     {
+        nat::let_go(flow, alias.rule, now_s);
         alias.last_seen_s = now_s;
         exchange_if(alias, slot::ALIAS, slot::ENDED);
     }
@@ -323,16 +326,11 @@ fn words(key: &Key) -> &[u64; KEY_WORDS] {
     unsafe { &*key.cast() }
 }
 
-/// Compare-and-exchange of the slot word, which the target's own atomics do not offer.
+/// Compare-and-exchange of the slot word.
 #[inline(always)]
 fn exchange_if(flow: &mut Flow, old: u32, new: u32) -> bool {
-    let at = &raw mut flow.slot;
-    let mut seen = old as u64;
-    // SAFETY: `at` is the slot word of a map value; the instruction takes and returns the old value in r0.
-    unsafe {
-        asm!("w0 = cmpxchg32_32(r1 + 0, w0, w2)", inout("r0") seen, in("r1") at, in("r2") new as u64, options(nostack));
-    }
-    seen as u32 == old
+    // SAFETY: a flow is in a map value, aligned.
+    unsafe { exchange_half_if(&raw mut flow.slot, old, new) }
 }
 
 /// The two buckets where a key may be, different from each other.

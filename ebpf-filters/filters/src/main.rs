@@ -14,6 +14,7 @@
 #![expect(unstable_features, reason = "the target needs a nightly's features anyway, to build core")]
 
 mod account;
+mod atomic;
 mod block;
 mod create;
 mod decision;
@@ -29,6 +30,7 @@ mod icmp_error;
 mod isolation;
 mod maps;
 mod municipality;
+mod nat;
 mod packet;
 mod parse;
 mod proxy;

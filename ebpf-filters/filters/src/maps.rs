@@ -8,6 +8,7 @@ use abi::control::{Control, CounterRow, EventLosses};
 use abi::event::Event;
 use abi::flow::{Bucket, FragmentKey, FragmentOwner};
 use abi::limits;
+use abi::nat::{self, Block, ClientBlocks, ClientKey, PublicAddress};
 use abi::ports::{Port, SlowPath, Trunk, Way};
 use abi::prefixes::Record;
 use abi::tables::{self, Attachment, Class, Municipality, Row, View};
@@ -117,6 +118,22 @@ pub static FLOWS: Array<Bucket, { limits::FLOW_BUCKETS as usize }, MMAP> = Array
 /// Datagrams whose first fragment was passed; the oldest give way.
 #[btf_map]
 pub static FRAGMENTS: LruHashMap<FragmentKey, FragmentOwner, { limits::FRAGMENTS as usize }> = LruHashMap::new();
+
+/// Public addresses to their numbers, which user space gives before a policy names them.
+#[btf_map]
+pub static NAT_NUMBERS: HashMap<u32, u32, { limits::NAT_ADDRESSES_AT_MOST as usize }> = HashMap::new();
+/// By a public address's number: which of its ports are in blocks; the loader sets the size of these three.
+#[btf_map]
+pub static NAT_ADDRESSES: Array<PublicAddress, { limits::NAT_ADDRESSES as usize }, MMAP> = Array::new();
+/// By number and unit: whose block begins there. 24 KiB an address.
+#[btf_map]
+pub static NAT_BLOCKS: Array<Block, { (limits::NAT_ADDRESSES * nat::UNITS) as usize }, MMAP> = Array::new();
+/// By number and public port: what it stands for, a word of [`nat::Cell`]. 1 MiB an address.
+#[btf_map]
+pub static NAT_CELLS: Array<u64, { (limits::NAT_ADDRESSES * nat::CELLS) as usize }, MMAP> = Array::new();
+/// By municipality and inside address: the client's blocks.
+#[btf_map]
+pub static NAT_CLIENTS: HashMap<ClientKey, ClientBlocks, { limits::NAT_CLIENTS as usize }> = HashMap::new();
 
 /// By municipality number: every exit of the program, 8 KiB a municipality and CPU.
 #[btf_map]

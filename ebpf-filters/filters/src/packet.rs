@@ -3,6 +3,7 @@
 use core::mem::offset_of;
 
 use abi::event::Event;
+use abi::nat::ClientKey;
 use abi::tables::Class;
 use abi::{Address, Direction};
 
@@ -40,6 +41,16 @@ pub struct Packet {
     pub destination_about: Class,
     /// Index of its flow, or [`crate::flows::NONE`].
     pub flow: u32,
+    /// Of a flow that is about to be translated: whose it is,
+    pub client: ClientKey,
+    /// the cell of its mapping,
+    pub cell: u32,
+    /// its public address in network order, 0 of any other flow,
+    pub public_address: u32,
+    /// and its public port or echo identifier.
+    pub public_port: u16,
+    /// Zero.
+    pub reserved: u16,
     /// TCP sequence number.
     pub sequence: u32,
     /// TCP acknowledgement number.

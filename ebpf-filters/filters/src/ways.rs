@@ -4,11 +4,10 @@
 //! with another address, or behind another port, is another entry. A flow forgets its number with the first packet of
 //! every second, so that a route, a neighbour or a link that changes is heeded within one.
 
-use core::arch::asm;
-
 use abi::flow::Flow;
 use abi::ports::Way;
 
+use crate::atomic::exchange_if;
 use crate::maps::WAYS;
 use crate::packet::{Packet, note};
 
@@ -89,13 +88,8 @@ fn holds(way: *mut Way, ours: u64, peer: u64) -> bool {
 /// Whether the word is `value`, which it becomes if it was never written.
 #[inline(always)]
 unsafe fn set_once(word: *mut u64, value: u64) -> bool {
-    let mut seen = 0_u64;
-    // SAFETY: the caller's `word` is an aligned word of a map value; the instruction takes and returns the old value in
-    // r0.
-    unsafe {
-        asm!("r0 = cmpxchg_64(r1 + 0, r0, r2)", inout("r0") seen, in("r1") word, in("r2") value, options(nostack));
-    }
-    seen == 0 || seen == value
+    // SAFETY: the caller's `word` is an aligned word of a map value.
+    unsafe { exchange_if(word, 0, value) || word.read_volatile() == value }
 }
 
 #[inline(always)]

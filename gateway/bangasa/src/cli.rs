@@ -46,6 +46,7 @@ enum Command {
     Freeze(commands::freeze::Arguments),
     Status(commands::status::Arguments),
     Events(commands::events::Arguments),
+    Who(commands::who::Arguments),
     Bypass(commands::bypass::Arguments),
     Ca(commands::ca::Arguments),
 }
@@ -78,6 +79,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Freeze(arguments) => commands::freeze::run(arguments, &daemon),
         Command::Status(arguments) => commands::status::run(arguments, &daemon),
         Command::Events(arguments) => commands::events::run(arguments, &daemon),
+        Command::Who(arguments) => commands::who::run(arguments, &daemon),
         Command::Bypass(arguments) => commands::bypass::run(arguments, &daemon),
         Command::Ca(arguments) => commands::ca::run(arguments),
     }

@@ -15,3 +15,4 @@ pub mod plan;
 pub mod release;
 pub mod replay;
 pub mod status;
+pub mod who;

@@ -13,6 +13,7 @@ use crate::bypass::Bypass;
 use crate::freeze::Freeze;
 use crate::inspectors::Inspectors;
 use crate::log;
+use crate::nat::Records;
 use crate::state::{Record, State};
 use crate::watch::{Integrity, Rates};
 
@@ -22,6 +23,8 @@ pub struct Daemon {
     pub state: Mutex<State>,
     /// The data path.
     pub gateway: Mutex<Gateway>,
+    /// Who had which block of ports.
+    pub records: Mutex<Records>,
     /// What is installed; none before the first policy.
     pub current: RwLock<Option<Arc<Current>>>,
     /// Names for what the kernel reports.

@@ -8,6 +8,7 @@ mod daemon;
 mod events;
 mod freeze;
 mod inspectors;
+mod nat;
 mod options;
 mod overlays;
 mod overview;

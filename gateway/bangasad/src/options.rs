@@ -61,6 +61,12 @@ pub struct Options {
     /// Buckets of the flow table, 4 flows and 512 bytes each, rounded up to a power of two; takes effect on a first start
     #[arg(long, value_name = "NUMBER", default_value_t = abi::limits::FLOW_BUCKETS, value_parser = clap::value_parser!(u32).range(64..=1 << 24))]
     pub flow_buckets: u32,
+    /// Days for which it is kept who had which block of ports
+    #[arg(long, value_name = "DAYS", default_value_t = 400, value_parser = clap::value_parser!(u16).range(1..))]
+    pub nat_records_days: u16,
+    /// Public addresses of NAT pools whose port blocks are kept, about 1 MiB each; takes effect on a first start
+    #[arg(long, value_name = "NUMBER", default_value_t = abi::limits::NAT_ADDRESSES, value_parser = clap::value_parser!(u32).range(1..=i64::from(abi::limits::NAT_ADDRESSES_AT_MOST)))]
+    pub nat_addresses: u32,
 }
 
 impl Options {

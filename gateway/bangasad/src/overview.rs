@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use abi::Direction;
 use abi::ports::ROLE_UPLINK;
 use control::Status;
-use control::status::{CounterStatus, EventStatus, MunicipalityStatus, PortStatus, Rate, SetStatus};
+use control::status::{CounterStatus, EventStatus, MunicipalityStatus, NatStatus, PortStatus, Rate, SetStatus};
+use dataplane::Gateway;
 use dataplane::gateway::InspectorWay;
 use dataplane::links::{Link, mac_text};
 use dataplane::readings::Readings;
@@ -16,6 +17,7 @@ use telemetry::metrics::{Bypassed, OverlayCounts};
 use telemetry::{Snapshot, Words};
 
 use crate::daemon::{Current, Daemon};
+use crate::nat::{self, Usage};
 use crate::watch::Integrity;
 use crate::{bypass, freeze, inspectors, overlays};
 
@@ -26,6 +28,7 @@ struct Kernel {
     readings: Readings,
     flows: Vec<u64>,
     flow_capacity: u64,
+    nat: BTreeMap<String, Usage>,
     generation: u64,
     adopted: bool,
     ports: Vec<PortStatus>,
@@ -35,7 +38,7 @@ struct Kernel {
 
 fn read(daemon: &Daemon) -> anyhow::Result<Kernel> {
     // Held meanwhile, so that all of it is of one generation.
-    let gateway = daemon.gateway();
+    let mut gateway = daemon.gateway();
     let (words, current) = (daemon.words(), daemon.current());
     let numbering = &words.latest().numbering;
     let municipalities = numbering.municipalities.values().max().copied().unwrap_or(0);
@@ -45,6 +48,7 @@ fn read(daemon: &Daemon) -> anyhow::Result<Kernel> {
         readings: gateway.read(municipalities, sets)?,
         flows: gateway.count_flows()?,
         flow_capacity: gateway.flow_capacity(),
+        nat: current.as_deref().map(|current| nat_usage(&mut gateway, current)).transpose()?.unwrap_or_default(),
         generation: gateway.generation(),
         adopted: gateway.adopted(),
         ports: ports.iter().map(|(port, link)| port_status(port.number, port.role, port.guard, link)).collect(),
@@ -53,6 +57,10 @@ fn read(daemon: &Daemon) -> anyhow::Result<Kernel> {
         words,
         current,
     })
+}
+
+fn nat_usage(gateway: &mut Gateway, current: &Current) -> anyhow::Result<BTreeMap<String, Usage>> {
+    Ok(nat::usage(&gateway.nat().blocks()?, current.policy()))
 }
 
 fn port_status(number: u8, role: u8, guard: &str, link: &Link) -> PortStatus {
@@ -87,6 +95,12 @@ pub fn status(daemon: &Daemon) -> anyhow::Result<Status> {
     if kernel.generation == 0 {
         warnings.push("no policy is installed: everything is dropped; apply one".into());
     }
+    warnings.extend(kernel.nat.iter().filter(|(_, usage)| usage.is_nearly_full()).map(|(id, usage)| {
+        format!(
+            "{} of the {} ports of `{id}`'s NAT pool are in clients' blocks; add addresses to the pool before there are none",
+            usage.ports, usage.room
+        )
+    }));
     let policy = current.map(Current::policy);
     let record = current.map(|current| &current.record);
     Ok(Status {
@@ -158,6 +172,7 @@ fn municipalities(
                 rates: rates_of(*number),
                 counters: counters(readings, *number),
                 inspector: inspectors::status(&daemon.inspectors, id),
+                nat: kernel.nat.get(id).map(nat_status),
                 bypass: policy.and_then(|policy| bypass::status(daemon, policy, id)),
             }
         })
@@ -168,6 +183,11 @@ fn municipalities(
         ..MunicipalityStatus::default()
     });
     all
+}
+
+fn nat_status(usage: &Usage) -> NatStatus {
+    let Usage { blocks, ports, room, clients, clients_at_limit } = *usage;
+    NatStatus { blocks, ports, room, clients, clients_at_limit }
 }
 
 fn counters(readings: &Readings, municipality: u16) -> Vec<CounterStatus> {
@@ -269,6 +289,14 @@ pub fn metrics(daemon: &Daemon) -> anyhow::Result<String> {
         events_received: events.received,
         events_lost_output: events.lost_output,
         events_lost_followers: events.lost_followers,
+        nat: kernel
+            .nat
+            .iter()
+            .map(|(id, usage)| {
+                let Usage { blocks, ports, room, clients, clients_at_limit } = *usage;
+                (id.clone(), [blocks, ports, room, clients, clients_at_limit])
+            })
+            .collect(),
         coverage: inspectors::coverage(&daemon.inspectors),
         bypass: bypassed(daemon, current),
         overlays: lying_over(daemon, current),

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::daemon::Daemon;
 use crate::options::Options;
-use crate::{apply, audit, bypass, events, freeze, inspectors, log, overlays, overview, watch};
+use crate::{apply, audit, bypass, events, freeze, inspectors, log, nat, overlays, overview, watch};
 
 /// Connections at one time; more wait.
 const CONNECTIONS: usize = 256;
@@ -45,6 +45,7 @@ pub async fn run(daemon: Daemon, options: &Options) -> anyhow::Result<()> {
         std::thread::Builder::new().name("ring".into()).spawn(move || events::run(&daemon, ring))?;
     }
     tokio::spawn(watch::run(Arc::clone(&daemon)));
+    tokio::spawn(nat::run(Arc::clone(&daemon)));
     tokio::spawn(overlays::run(Arc::clone(&daemon)));
     inspectors::serve(&daemon)?;
     tokio::spawn(inspectors::run(Arc::clone(&daemon)));
@@ -178,6 +179,7 @@ fn respond(daemon: &Daemon, request: Request, peer: &UCred) -> Response {
             Ok(status) => Response::Status(Box::new(status)),
             Err(error) => Response::Failed { message: format!("{error:#}") },
         },
+        Request::Who { address, port, at_ms } => nat::who(daemon, address, port, at_ms),
         Request::Policy { generation } => policy(daemon, generation),
         Request::Bypass { municipality } => bypass::list(daemon, municipality.as_deref()),
         Request::BypassApprove { decide, for_seconds } => {

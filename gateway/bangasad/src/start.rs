@@ -18,6 +18,7 @@ use crate::daemon::{Current, Daemon};
 use crate::freeze::Freeze;
 use crate::inspectors::{self, Inspectors};
 use crate::log;
+use crate::nat::{self, Records};
 use crate::options::Options;
 use crate::state::{Record, State};
 use crate::watch::{Integrity, Rates};
@@ -34,12 +35,15 @@ pub fn start(options: &Options) -> anyhow::Result<Daemon> {
     let gateway = Gateway::start(Config {
         pins: options.pins.clone(),
         flow_buckets: options.flow_buckets.next_power_of_two(),
+        nat_addresses: options.nat_addresses,
         hash_seed: state.hash_seed(),
     })?;
+    let records = Records::open(&options.state.join("nat"), options.nat_records_days.into())?;
     let words = gateway.inspector_words()?;
     let daemon = Daemon {
         state: Mutex::new(state),
         gateway: Mutex::new(gateway),
+        records: Mutex::new(records),
         current: RwLock::default(),
         words: RwLock::default(),
         integrity: Mutex::new(Integrity::default()),
@@ -54,6 +58,8 @@ pub fn start(options: &Options) -> anyhow::Result<Daemon> {
         started: Instant::now(),
         started_at: SystemTime::now(),
     };
+    // Blocks of maps that are gone have ended before anybody gets another.
+    nat::note(&daemon)?;
     begin(&daemon, options.policy.as_deref())?;
     for warning in daemon.gateway().warnings()? {
         log(&format!("warning: {warning}"));

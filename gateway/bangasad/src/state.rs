@@ -28,7 +28,8 @@ use policy::{Numbering, Overlays, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::log;
-use files::{random, read_files, remove, sound, sync_directory, write_durably};
+pub use files::sync_directory;
+use files::{random, read_files, remove, sound, write_durably};
 
 /// Generations that are kept.
 const KEPT: usize = 50;

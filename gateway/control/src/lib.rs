@@ -13,6 +13,7 @@ pub mod line;
 pub mod request;
 pub mod response;
 pub mod status;
+pub mod who;
 
 pub use audit::{Audit, Who};
 pub use client::{Client, ClientError, EventStream};
@@ -21,6 +22,7 @@ pub use line::Line;
 pub use request::{OverlayChange, Request};
 pub use response::{Applied, Change, Diagnostic, Overlaid, Response};
 pub use status::Status;
+pub use who::Holder;
 
 /// Where the daemon listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/bangasa/control.sock";

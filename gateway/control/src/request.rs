@@ -42,6 +42,15 @@ pub enum Request {
         /// Only events of this municipality.
         municipality: Option<String>,
     },
+    /// Whose a public address and port was. Answer: `Who`.
+    Who {
+        /// Public address.
+        address: std::net::IpAddr,
+        /// Port, or echo identifier.
+        port: Option<u16>,
+        /// When, in ms since 1970; none: now.
+        at_ms: Option<u64>,
+    },
     /// Names that applications refuse our certificates for. Answer: `Bypass`.
     Bypass {
         /// Only of this municipality.

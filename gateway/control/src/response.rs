@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bypass::BypassRow;
 use crate::status::Status;
+use crate::who::Holder;
 
 /// One answer; one line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +40,8 @@ pub enum Response {
     Status(Box<Status>),
     /// To `events`: events follow, one a line.
     Events,
+    /// To `who`.
+    Who(Box<Holder>),
     /// To `policy`.
     Policy {
         /// The generation.

@@ -111,9 +111,27 @@ pub struct MunicipalityStatus {
     /// Its inspector; none: no rule inspects anything of it.
     #[serde(default)]
     pub inspector: Option<InspectorStatus>,
+    /// Its NAT pool; none: it has none.
+    #[serde(default)]
+    pub nat: Option<NatStatus>,
     /// Names that applications refuse our certificates for; none: the policy does not ask for them.
     #[serde(default)]
     pub bypass: Option<BypassStatus>,
+}
+
+/// How much of a municipality's NAT pool is in clients' blocks of ports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NatStatus {
+    /// Blocks.
+    pub blocks: u64,
+    /// Ports in them.
+    pub ports: u64,
+    /// Ports that may be in blocks.
+    pub room: u64,
+    /// Clients with blocks.
+    pub clients: u64,
+    /// Clients that get no further block.
+    pub clients_at_limit: u64,
 }
 
 /// Names of a municipality that applications refuse our certificates for.

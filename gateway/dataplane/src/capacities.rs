@@ -3,7 +3,7 @@
 //!
 //! At their largest, both halves: `V4_ROOT` 128 MiB, `RECORDS` 192 MiB and `NODES` 128 MiB for prefixes; `ROWS` 256 MiB,
 //! `SERVICE_VIEWS` 128 MiB, `VIEWS` 96 MiB, `VIEW_ROOTS` and `PAIRS` 64 MiB each and `CLASSES` 16 MiB for rules. With the flow table's
-//! 128 MiB and 25 MiB of all others, a gateway takes about 1.2 GiB.
+//! 128 MiB, 256 MiB of port blocks and 50 MiB of all others, a gateway takes about 1.5 GiB.
 
 use abi::limits;
 use abi::tables::VIEW_BLOCK;

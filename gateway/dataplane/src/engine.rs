@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use abi::control::Control;
 use abi::event::Event;
 use abi::flow::{Bucket, FragmentKey, FragmentOwner};
+use abi::limits::NAT_ADDRESSES_AT_MOST;
 use abi::ports::{INSPECTOR, Port, ROLE_INSPECTOR, ROLE_UPLINK};
 use abi::{Direction, Reason, Verdict};
 use aya::Ebpf;
@@ -23,6 +24,7 @@ use crate::inspector_words::InspectorWords;
 use crate::install::{Generation, Installed, Tables};
 use crate::load::{self, Globals};
 use crate::mmap::{Mapping, Value};
+use crate::nat::Nat;
 use crate::port_table::PortTable;
 
 /// Longest frame that is looked at: an Ethernet header with two tags and the longest IPv6 packet.
@@ -41,18 +43,21 @@ pub struct EngineSize {
     pub capacities: Capacities,
     /// Buckets of the flow table, 512 bytes each; a power of two.
     pub flow_buckets: u32,
+    /// Public addresses that pools may have.
+    pub nat_addresses: u32,
 }
 
 impl Default for EngineSize {
     fn default() -> Self {
-        Self { capacities: Capacities::small(), flow_buckets: 1 << 14 }
+        Self { capacities: Capacities::small(), flow_buckets: 1 << 14, nat_addresses: 64 }
     }
 }
 
 impl EngineSize {
     /// Enough for this policy, and for others not much larger.
     pub fn fitting(policy: &CompiledPolicy) -> Self {
-        Self { capacities: Capacities::fitting(policy), ..Self::default() }
+        let nat_addresses = (policy.tables.pool_addresses().len() as u32).clamp(8, NAT_ADDRESSES_AT_MOST);
+        Self { capacities: Capacities::fitting(policy), nat_addresses, ..Self::default() }
     }
 }
 
@@ -84,6 +89,7 @@ pub struct Engine {
     inspectors: InspectorWords,
     ports: PortTable,
     fragments: HashMap<MapData, Value<FragmentKey>, Value<FragmentOwner>>,
+    nat: Nat,
     entry: Option<Entry>,
 }
 
@@ -94,6 +100,7 @@ impl Engine {
             replay: true,
             capacities: size.capacities,
             flow_buckets: size.flow_buckets.next_power_of_two(),
+            nat_addresses: size.nat_addresses,
             hash_seed: 0x6267_7331,
         };
         let mut object = load::load(&globals, None)?;
@@ -110,6 +117,7 @@ impl Engine {
             flows: load::mapping(&object, "FLOWS")?,
             ports: PortTable::of(&object)?,
             fragments: load::take(&mut object, "FRAGMENTS")?,
+            nat: Nat::take(&mut object)?,
             entry: None,
             object,
         })
@@ -117,6 +125,7 @@ impl Engine {
 
     /// Makes a policy the one that judges; flows stay. See [`Tables::install`] for what `generation` may be.
     pub fn install(&mut self, policy: &CompiledPolicy, generation: u64) -> Result<Installed<Generation>, Error> {
+        self.nat.enrol(policy, &self.tables.pool_in_force()?)?;
         self.tables.install(policy, Generation(generation))
     }
 
@@ -130,14 +139,20 @@ impl Engine {
         self.tables.control()
     }
 
-    /// Forgets all flows and fragments.
+    /// Forgets all flows, fragments and port blocks.
     pub fn forget_flows(&mut self) -> Result<(), Error> {
         self.flows.zero(0, self.flows.len());
+        self.nat.forget()?;
         let keys: Vec<_> = self.fragments.keys().filter_map(Result::ok).collect();
         for key in keys {
             self.fragments.remove(&key).map_err(|error| Error::map("FRAGMENTS", error))?;
         }
         Ok(())
+    }
+
+    /// Public addresses and their port blocks.
+    pub fn nat(&mut self) -> &mut Nat {
+        &mut self.nat
     }
 
     /// The program itself, for callers that run it their own way, as the benchmarks do.

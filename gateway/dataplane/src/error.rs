@@ -54,6 +54,16 @@ pub enum Error {
         /// Bytes of one half of the map.
         room: usize,
     },
+    /// A policy has more pool addresses than the maps were made for.
+    #[error(
+        "the NAT pools have {needed} public addresses, with those of before that are still in use, but there is room for the port blocks of {room}; shorten the pools, or detach and start again with a larger `--nat-addresses`"
+    )]
+    PublicAddresses {
+        /// Addresses.
+        needed: usize,
+        /// Addresses that there is room for.
+        room: usize,
+    },
     /// Generations only go up.
     #[error("generation {asked} cannot follow generation {installed}")]
     Generation {

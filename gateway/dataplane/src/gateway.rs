@@ -29,6 +29,7 @@ use crate::links::{self, Link};
 use crate::load::{self, Globals, Mappable, RunTimeMaps};
 use crate::mmap::Value;
 use crate::namespaces::{Desired, desired::PortFacts};
+use crate::nat::Nat;
 use crate::readings::{self, Readings};
 use inspectors::Inspectors;
 
@@ -42,6 +43,8 @@ pub struct Config {
     pub pins: PathBuf,
     /// Buckets of the flow table, a power of two; only a first start heeds it.
     pub flow_buckets: u32,
+    /// Public addresses whose port blocks are kept; only a first start heeds it.
+    pub nat_addresses: u32,
     /// The same for as long as the maps live.
     pub hash_seed: u32,
 }
@@ -53,6 +56,7 @@ pub struct Gateway {
     tables: Tables,
     maps: RunTimeMaps,
     flows: Mappable,
+    nat: Nat,
     events: Option<Events>,
     adopted: bool,
     ports: BTreeMap<String, AttachedPort>,
@@ -84,6 +88,7 @@ impl Gateway {
             replay: false,
             capacities: pinned.map_or_else(Capacities::largest, |pinned| pinned.capacities),
             flow_buckets: pinned.map_or(config.flow_buckets, |pinned| pinned.flow_buckets),
+            nat_addresses: pinned.map_or(config.nat_addresses, |pinned| pinned.nat_addresses),
             hash_seed: config.hash_seed,
         };
         let mut object = load::load(&globals, Some(&config.pins.join(pins::MAPS)))?;
@@ -104,10 +109,17 @@ impl Gateway {
                 globals.flow_buckets, config.flow_buckets
             ));
         }
+        if globals.nat_addresses != config.nat_addresses {
+            warnings.insert(format!(
+                "there is room for the port blocks of {} public addresses; detach and start again for {}",
+                globals.nat_addresses, config.nat_addresses
+            ));
+        }
         warnings.extend(pins::private_mounts());
         Ok(Self {
             maps: RunTimeMaps::take(&mut object)?,
             flows: Mappable::of(&object, "FLOWS")?,
+            nat: Nat::take(&mut object)?,
             events: Some(Events::new(load::take_events(&mut object)?)),
             adopted: tables.generation() != 0,
             ports: BTreeMap::new(),
@@ -232,6 +244,7 @@ impl Gateway {
 
     /// Makes a policy the one that judges. Its ports are attached and its namespaces connected.
     pub fn install(&mut self, policy: &CompiledPolicy, generation: u64) -> Result<Installed<Generation>, Error> {
+        self.nat.enrol(policy, &self.tables.pool_in_force()?)?;
         self.tables.install(policy, Generation(generation))
     }
 
@@ -328,6 +341,11 @@ impl Gateway {
     /// Flows that the table has room for; a translated flow takes two.
     pub fn flow_capacity(&self) -> u64 {
         (self.flows.size_bytes() / size_of::<abi::flow::Flow>()) as u64
+    }
+
+    /// Public addresses and their port blocks.
+    pub fn nat(&mut self) -> &mut Nat {
+        &mut self.nat
     }
 
     /// The ring buffer of events; only the first caller gets it.

@@ -1,7 +1,7 @@
 //! Puts table images into the half of the maps that no packet reads, checks what is there, and switches over by one
 //! store. The only writer of policy tables; never writes the half that judges.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::offset_of;
 
 use abi::control::Control;
@@ -123,6 +123,14 @@ impl Tables {
         }
         self.control.store(offset_of!(Control, generation), asked);
         Ok(Installed { what: generation, digest: found })
+    }
+
+    /// Pool addresses of the policy that judges, in network order, and maybe of one before it.
+    pub fn pool_in_force(&self) -> Result<BTreeSet<u32>, Error> {
+        let table = self.table("POOL_ADDRESSES")?.map()?;
+        let first = half(&table, self.generation());
+        let words = (first..first + table.len() / 2).step_by(size_of::<u32>());
+        Ok(words.map(|at| table.get(at)).filter(|&address| address != 0).collect())
     }
 
     /// Digest of what judges now, given how much of each table it should use.

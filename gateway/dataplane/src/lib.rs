@@ -16,6 +16,7 @@ pub mod links;
 mod load;
 pub mod mmap;
 pub mod namespaces;
+pub mod nat;
 pub mod object;
 mod port_table;
 pub mod readings;

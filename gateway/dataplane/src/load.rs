@@ -28,6 +28,8 @@ pub struct Globals {
     pub capacities: Capacities,
     /// Buckets of the flow table, a power of two.
     pub flow_buckets: u32,
+    /// Public addresses whose port blocks are kept.
+    pub nat_addresses: u32,
     /// Keeps strangers from choosing flows that collide.
     pub hash_seed: u32,
 }
@@ -43,7 +45,10 @@ pub fn load(globals: &Globals, pins: Option<&Path>) -> Result<Ebpf, Error> {
         .override_global("REPLAY", &replay, true)
         .override_global("FLOW_MASK", &flow_mask, true)
         .override_global("HASH_SEED", &globals.hash_seed, true)
-        .map_max_entries("FLOWS", globals.flow_buckets);
+        .map_max_entries("FLOWS", globals.flow_buckets)
+        .map_max_entries("NAT_ADDRESSES", globals.nat_addresses)
+        .map_max_entries("NAT_BLOCKS", globals.nat_addresses * abi::nat::UNITS)
+        .map_max_entries("NAT_CELLS", globals.nat_addresses * abi::nat::CELLS);
     for (table, per_half) in globals.capacities.tables() {
         loader.override_global(table.global, per_half, true).map_max_entries(table.map, table.values(*per_half));
     }
@@ -56,7 +61,7 @@ pub fn load(globals: &Globals, pins: Option<&Path>) -> Result<Ebpf, Error> {
 }
 
 /// Every map of the object.
-pub const MAPS: [&str; 32] = [
+pub const MAPS: [&str; 37] = [
     "ATTACHMENTS",
     "CLASSES",
     "CONTROL",
@@ -71,6 +76,11 @@ pub const MAPS: [&str; 32] = [
     "INSPECTORS",
     "JUDGEMENT",
     "MUNICIPALITIES",
+    "NAT_ADDRESSES",
+    "NAT_BLOCKS",
+    "NAT_CELLS",
+    "NAT_CLIENTS",
+    "NAT_NUMBERS",
     "NODES",
     "PAIRS",
     "POOL_ADDRESSES",

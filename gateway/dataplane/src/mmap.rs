@@ -137,6 +137,11 @@ impl Mapping {
         self.word(offset).store(value, Ordering::Release);
     }
 
+    /// Makes a word `new` if it is `old`, as programs do.
+    pub fn exchange_if(&self, offset: usize, old: u64, new: u64) -> bool {
+        self.word(offset).compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
     fn word(&self, offset: usize) -> &AtomicU64 {
         self.check(offset, size_of::<u64>());
         assert!(offset.is_multiple_of(8), "words are aligned");

@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub events_lost_output: u64,
     /// Events that followers could not take.
     pub events_lost_followers: u64,
+    /// By municipality with a NAT pool: blocks, ports in them, ports that may be, clients, clients that get no more.
+    pub nat: BTreeMap<String, [u64; 5]>,
     /// What inspectors did.
     pub coverage: Vec<Coverage>,
     /// Names that applications refuse our certificates for, by municipality.
@@ -103,6 +105,7 @@ pub fn encode(snapshot: &Snapshot) -> anyhow::Result<String> {
     packets(&registry, snapshot)?;
     events(&registry, snapshot)?;
     coverage(&registry, &snapshot.coverage)?;
+    nat(&registry, &snapshot.nat)?;
     bypass(&registry, &snapshot.bypass)?;
     overlays(&registry, &snapshot.overlays)?;
     let flows = IntGaugeVec::new(Opts::new("bangasa_flows", "live flows, by municipality"), &["municipality"])?;
@@ -225,6 +228,28 @@ fn coverage(registry: &Registry, coverage: &[Coverage]) -> anyhow::Result<()> {
     register(registry, connections)?;
     register(registry, bytes)?;
     register(registry, lost)
+}
+
+/// How much of the pools is in clients' blocks.
+fn nat(registry: &Registry, nat: &BTreeMap<String, [u64; 5]>) -> anyhow::Result<()> {
+    let gauges = [
+        ("bangasa_nat_blocks", "blocks of ports that clients have, by municipality"),
+        (
+            "bangasa_nat_block_ports",
+            "ports of the pool that are in clients' blocks: above four fifths of the room, add addresses",
+        ),
+        ("bangasa_nat_pool_ports", "ports of the pool that may be in blocks"),
+        ("bangasa_nat_clients", "clients that have blocks"),
+        ("bangasa_nat_clients_at_limit", "clients that have as many blocks as one may have"),
+    ];
+    for (place, (name, help)) in gauges.into_iter().enumerate() {
+        let gauge = IntGaugeVec::new(Opts::new(name, help), &["municipality"])?;
+        for (municipality, values) in nat {
+            gauge.with_label_values(&[municipality]).set(clamp(values[place]));
+        }
+        register(registry, gauge)?;
+    }
+    Ok(())
 }
 
 /// Names that are not, or may soon not be, opened.

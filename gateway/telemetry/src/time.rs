@@ -36,6 +36,18 @@ fn date(days: u64) -> (u64, u64, u64) {
     (year, month, left + 1)
 }
 
+/// Days from 1 January 1970 to a date, written `2026-11-22`; none if it is not one.
+pub fn days_since_1970(text: &str) -> Option<u64> {
+    let mut parts = text.split('-').map(|part| part.parse::<u64>().ok());
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    if year > 9_999 || month > 12 {
+        return None;
+    }
+    // Near enough, and then by the other direction, which knows the calendar.
+    let about = (year.checked_sub(1970)? * 365 + year.checked_sub(1970)? / 4 + month.checked_sub(1)? * 30) + day;
+    (about.saturating_sub(15)..about + 25).find(|&days| date(days) == (year, month, day) && parts.next().is_none())
+}
+
 fn days_in(year: u64) -> u64 {
     let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     if is_leap { 366 } else { 365 }
@@ -44,6 +56,17 @@ fn days_in(year: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dates_are_read_back() {
+        for days in (0..60_000).step_by(7) {
+            let text = rfc3339(Duration::from_secs(days * 86_400));
+            assert_eq!(days_since_1970(&text[..10]), Some(days), "{text}");
+        }
+        for text in ["", "2026", "2026-13-01", "2026-02-30", "2026-11-22-1", "1969-12-31", "x-1-1"] {
+            assert_eq!(days_since_1970(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn known_moments() {

@@ -52,10 +52,15 @@ fn translated() -> Vec<Case> {
             .packet(
                 "wan0",
                 0,
-                &time_exceeded(ROUTER, &echo_public, &ping(&echo_public, "192.0.2.4", 77)),
+                &time_exceeded(ROUTER, &echo_public, &ping(&echo_public, "192.0.2.4", echo.1)),
                 tools(Reason::Related),
             )
-            .packet("wan0", 0, &time_exceeded(ROUTER, &echo_public, &ping(&echo_public, "192.0.2.4", 78)), bad_state())
+            .packet(
+                "wan0",
+                0,
+                &time_exceeded(ROUTER, &echo_public, &ping(&echo_public, "192.0.2.4", echo.1 + 1)),
+                bad_state(),
+            )
             .packet(
                 "lan0.101",
                 0,

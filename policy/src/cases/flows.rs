@@ -17,14 +17,14 @@ fn echo() -> Vec<Case> {
     vec![
         Case::new("echo and its reply")
             .packet("lan0.101", 0, &ping("10.4.20.7", "192.0.2.4", 77), tools(Reason::Rule))
-            .packet("wan0", 0, &pong("192.0.2.4", &outside, 77), tools(Reason::Established))
+            .packet("wan0", 0, &pong("192.0.2.4", &outside, public.1), tools(Reason::Established))
             .packet("lan0.101", 1, &ping("10.4.20.7", "192.0.2.4", 77), tools(Reason::Established))
-            .packet("wan0", 1, &pong("192.0.2.4", &outside, 78), refused())
-            .packet("wan0", 1, &pong("192.0.2.5", &outside, 77), refused()),
+            .packet("wan0", 1, &pong("192.0.2.4", &outside, public.1 + 1), refused())
+            .packet("wan0", 1, &pong("192.0.2.5", &outside, public.1), refused()),
         Case::new("echo from the wrong side")
             .packet("lan0.101", 0, &ping("10.4.20.7", "192.0.2.4", 77), tools(Reason::Rule))
             .packet("lan0.101", 0, &pong("10.4.20.7", "192.0.2.4", 77), refused())
-            .packet("wan0", 0, &ping("192.0.2.4", &outside, 77), refused()),
+            .packet("wan0", 0, &ping("192.0.2.4", &outside, public.1), refused()),
         Case::new("echo reply of nothing").packet("lan0.101", 0, &pong("10.4.20.7", "192.0.2.4", 77), refused()),
     ]
 }

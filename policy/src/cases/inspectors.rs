@@ -108,7 +108,7 @@ fn refused() -> Vec<Case> {
 
 fn isolated() -> Vec<Case> {
     let cut_off = || drop(Reason::Isolated).of("shiroishi");
-    let tome = |reason| forward(reason).of("tome").translated(nat::tome("10.8.1.1", 40_000));
+    let tome = |reason| forward(reason).of("tome").translated(nat::tome(40_000));
     let whole = "10.9.0.1:40000";
     vec![
         Case::new("the inspector of a municipality cut off reaches what is essential")
@@ -118,20 +118,20 @@ fn isolated() -> Vec<Case> {
         Case::new("a section cut off on whose segment the gateway has its address")
             .install(usual_but("10.8.0.1/24", "10.8.1.1/24"))
             .packet("inspector:tome", 0, &syn("10.8.1.1:40000", SERVER), tome(Reason::Inspector))
-            .packet("wan0", 0, &answer("203.0.113.64:40000"), tome(Reason::Established))
+            .packet("wan0", 0, &answer("203.0.113.64:1088"), tome(Reason::Established))
             .packet("inspector:tome", 0, &syn("10.8.1.1:40000", SERVER), tome(Reason::Established))
             .packet("lan0.103", 0, &syn("10.8.1.7:40000", SERVER), drop(Reason::Isolated).of("tome")),
         Case::new("a municipality is cut off while its inspector's flow lives")
             .packet("inspector:tome", 0, &udp("10.8.0.1:40000", "192.0.2.4:53"), tome_v4(Reason::Inspector))
-            .packet("wan0", 0, &udp("192.0.2.4:53", "203.0.113.64:40000"), tome_v4(Reason::Established))
+            .packet("wan0", 0, &udp("192.0.2.4:53", "203.0.113.64:1088"), tome_v4(Reason::Established))
             .install(usual_but(r#"isolated = ["ward"]"#, "isolated = true"))
-            .packet("wan0", 1, &udp("192.0.2.4:53", "203.0.113.64:40000"), drop(Reason::Isolated).of("tome"))
+            .packet("wan0", 1, &udp("192.0.2.4:53", "203.0.113.64:1088"), drop(Reason::Isolated).of("tome"))
             .packet("inspector:tome", 1, &udp("10.8.0.1:40000", "192.0.2.4:53"), drop(Reason::Isolated).of("tome")),
     ]
 }
 
 fn tome_v4(reason: Reason) -> Expected {
-    forward(reason).of("tome").translated(nat::tome("10.8.0.1", 40_000))
+    forward(reason).of("tome").translated(nat::tome(40_000))
 }
 
 fn apart() -> Vec<Case> {

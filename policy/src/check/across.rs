@@ -42,7 +42,7 @@ fn unique_ids(raw: &RawPolicy, report: &mut Report<'_>) {
 fn pools_apart(towns: &[Town<'_>], report: &mut Report<'_>) {
     let mut pools: Vec<(u32, u32, usize, Span)> = Vec::new();
     for (number, town) in towns.iter().enumerate() {
-        for prefix in &town.raw.pool.items {
+        for prefix in &town.raw.nat.pool.items {
             if let IpNet::V4(v4) = prefix.value {
                 pools.push((v4.network().to_bits(), v4.broadcast().to_bits(), number, prefix.span));
             }
@@ -73,7 +73,7 @@ fn owners(towns: &[Town<'_>], report: &mut Report<'_>) {
     let mut seen: HashMap<IpNet, (usize, Span, bool)> = HashMap::new();
     for (number, town) in towns.iter().enumerate() {
         let own = town.raw.prefixes.items.iter().chain(&town.published).map(|prefix| (prefix, false));
-        for (prefix, in_pool) in own.chain(town.raw.pool.items.iter().map(|prefix| (prefix, true))) {
+        for (prefix, in_pool) in own.chain(town.raw.nat.pool.items.iter().map(|prefix| (prefix, true))) {
             if shared.iter().any(|shared| shared.contains(&prefix.value)) {
                 continue;
             }

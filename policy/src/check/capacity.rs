@@ -50,7 +50,7 @@ pub(crate) fn check(raw: &RawPolicy, baseline: &[ResolvedRule<'_>], towns: &[Tow
     let last_set = prefecture.sets.last().map_or(top, |set| set.name.span);
     limit("sets", prefecture.sets.len(), limits::SETS - 1, last_set, "unite sets that are always used together");
     let pool = towns.iter().map(|town| town.pool.len()).sum();
-    let last_pool = towns.iter().rfind(|town| !town.pool.is_empty()).map_or(top, |town| town.raw.pool.span);
+    let last_pool = towns.iter().rfind(|town| !town.pool.is_empty()).map_or(top, |town| town.raw.nat.pool.span);
     limit("pool addresses", pool, limits::POOL_ADDRESSES, last_pool, "a few addresses serve thousands of terminals");
 
     let mut total = baseline.len();

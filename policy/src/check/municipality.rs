@@ -64,7 +64,7 @@ pub(crate) fn municipality<'r>(
     let http = http::resolve(&raw.http, home, known.then_some(&own), sets, names, report);
     if known {
         egress.iter_mut().for_each(|rule| rules::meets_insiders(rule, &own, report));
-        raw.pool.items.iter().for_each(|prefix| own.add_prefix(prefix.value));
+        raw.nat.pool.items.iter().for_each(|prefix| own.add_prefix(prefix.value));
         own.normalize();
         ingress.iter_mut().for_each(|rule| rules::meets_insiders(rule, &own, report));
     }
@@ -142,7 +142,7 @@ fn gateways(raw: &RawMunicipality, own: &Ranges, report: &mut Report<'_>) {
 /// Addresses of the pool in order; what is wrong with it is reported.
 fn pool(raw: &RawMunicipality, published: &[Spanned<IpNet>], report: &mut Report<'_>) -> Vec<Ipv4Addr> {
     let mut addresses = Vec::new();
-    for prefix in &raw.pool.items {
+    for prefix in &raw.nat.pool.items {
         let IpNet::V4(v4) = prefix.value else {
             let problem = Problem::error("nat-not-ipv4", prefix.span, format!("`{}` is not IPv4", prefix.value));
             report.push(problem.help("only IPv4 is translated; IPv6 addresses go out as they are".to_owned()));
@@ -233,6 +233,7 @@ impl Town<'_> {
             prefixes: sorted(&raw.prefixes.items),
             published: sorted(&self.published),
             nat_pool: self.pool.clone(),
+            nat_blocks: raw.nat.blocks,
             sections: raw.sections.iter().map(|(name, list)| (name.value.clone(), sorted(&list.items))).collect(),
             isolation: self.isolation.clone(),
             proxy: self.proxy.clone(),

@@ -6,7 +6,7 @@ use abi::Direction;
 use ipnet::IpNet;
 
 use crate::checked::{
-    Action, Attachment, Http, Isolation, Municipality, Policy, Rule, Rules, Service, Set, Tls, WhenDown,
+    Action, Attachment, Http, Isolation, Municipality, Policy, PortBlocks, Rule, Rules, Service, Set, Tls, WhenDown,
 };
 use crate::source::Location;
 use crate::tls::Limits;
@@ -42,6 +42,7 @@ pub(crate) fn municipality(id: &str, vlan: u16) -> Municipality {
         prefixes: nets(&["10.4.0.0/16"]),
         published: Vec::new(),
         nat_pool: Vec::new(),
+        nat_blocks: PortBlocks::default(),
         sections: BTreeMap::new(),
         isolation: Isolation::None,
         proxy: None,

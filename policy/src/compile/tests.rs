@@ -7,7 +7,7 @@ mod reading;
 use std::net::IpAddr;
 
 use abi::prefixes::POINTER;
-use abi::tables::{action, class, municipality as municipality_flags, view};
+use abi::tables::{action, class, municipality as municipality_flags, pool, view};
 use abi::{Direction, limits};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -255,7 +255,7 @@ fn pool_addresses_are_in_network_order() {
     let pool = images.iter().find(|it| it.map == "POOL_ADDRESSES").expect("an image");
     assert_eq!(*pool.entries, [203, 0, 113, 16, 203, 0, 113, 17, 203, 0, 113, 18, 0, 0, 0, 0]);
     let entry = compiled.tables.municipality(1);
-    assert_eq!((entry.pool, entry.pool_size), (0, 3));
+    assert_eq!((entry.pool, entry.pool_shape), (0, pool::shape(3, 3, 4)));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::Severity::{self, Error, Warning};
 
 /// Every code, how bad it is, and what it says. Sorted.
-pub const CODES: [(&str, Severity, &str); 72] = [
+pub const CODES: [(&str, Severity, &str); 73] = [
     ("ambiguous-owner", Warning, "a public prefix is claimed by two municipalities, so that neither owns it"),
     (
         "bad-address",
@@ -11,6 +11,7 @@ pub const CODES: [(&str, Severity, &str); 72] = [
         "an address that cannot be one: a segment or broadcast address, or a prefix where one address is meant",
     ),
     ("bad-alpn", Error, "not the name of an application protocol"),
+    ("bad-block", Error, "a size or number of port blocks that cannot be"),
     ("bad-certificates", Error, "a file of roots with no certificate in it, or with something else"),
     ("bad-country", Error, "not two capital letters"),
     ("bad-ja4", Error, "not a JA4 fingerprint"),

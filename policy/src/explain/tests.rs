@@ -130,7 +130,7 @@ tcp 10.4.7.7:51000 > 192.0.2.4:443 entering lan0.101
                 not `mail` (municipalities/sendai.toml:15): the destination is not in `to`
                 not `no-smb` (prefecture.toml:12): protocol and destination port are not among its services
   create        10.4.7.7 > 192.0.2.4
-                → new flow, as 203.0.113.16:51000
+                → new flow, as 203.0.113.16:1336
 forward, rule, rule `web` (municipalities/sendai.toml:20), municipality sendai";
     assert_eq!(explanation.to_string(), expected, "{explanation}");
 }

@@ -28,9 +28,12 @@ pub(crate) fn create(
         Nat::Public(address, port) => Some((address, port)),
         Nat::Exhausted => {
             let pool = municipality.pool.len();
+            let (blocks, ports) = (municipality.blocks.per_client, municipality.blocks.ports);
             // The rule that let it through is told: whose service suffers is what the operator asks first.
             let exit = Exit { rule, ..Exit::drop(Reason::NatExhausted) };
-            return x.stop(Stage::Create, exit, || format!("pool of {pool} addresses"));
+            return x.stop(Stage::Create, exit, || {
+                format!("pool of {pool} addresses, {blocks} blocks of {ports} ports a client")
+            });
         }
     };
     let progress = match (&packet.transport, verdict) {
@@ -43,6 +46,7 @@ pub(crate) fn create(
     let flow = Flow {
         number: 0,
         last_seen_s: x.now_s,
+        kept_state: progress.state(),
         generation: x.generation,
         origin: x.direction,
         is_inspectors: x.sender.is_inspector(),

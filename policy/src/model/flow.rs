@@ -39,9 +39,9 @@ fn whole(x: &mut Crossing, municipality: &Municipality, packet: &Packet, flows: 
     match fit(found, x.direction, packet) {
         Opinion::Fits => {}
         Opinion::Reopens => {
-            flows.free(&own);
+            flows.free(&own, x.now_s);
             // A translated flow may have hidden one of the very addresses, which is over as well.
-            flows.free(&key);
+            flows.free(&key, x.now_s);
             return beginning(x, packet, key);
         }
         Opinion::Refused(why) => return refuse(x, || format!("{}: {why}", describe(&own))),
@@ -176,13 +176,13 @@ fn judge_again(x: &mut Crossing, municipality: &Municipality, own: &Key, flows: 
     };
     match (verdict, flow.verdict) {
         (Verdict::Drop, _) => {
-            flows.free(own);
+            flows.free(own, x.now_s);
             let exit = Exit { rule, ..Exit::drop(reason) };
             x.stop(Stage::Flow, exit, || format!("{}, judged again", describe(own)))
         }
         // A connection that is under way cannot be handed to the inspector.
         (Verdict::Inspect, Verdict::Forward) => {
-            flows.free(own);
+            flows.free(own, x.now_s);
             refuse(x, || format!("{}, judged again: to be inspected from now on", describe(own)))
         }
         _ => {
@@ -201,12 +201,12 @@ enum Refresh {
 }
 
 fn goes_on(x: &mut Crossing, own: &Key, flows: &mut Flows, reason: Reason, refresh: Refresh) -> ControlFlow<Exit, Key> {
+    if refresh == Refresh::LastSeen {
+        flows.keep(own, x.now_s);
+    }
     let Some(flow) = flows.get(own) else {
         return ControlFlow::Break(Exit::drop(Reason::Internal));
     };
-    if refresh == Refresh::LastSeen {
-        flow.last_seen_s = x.now_s;
-    }
     let exit = Exit { rule: flow.rule.clone(), ..Exit::new(flow.verdict, reason) };
     x.stop(Stage::Flow, exit, || describe(own))
 }

@@ -6,8 +6,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use abi::flow::{FRAGMENT_TIMEOUT_S, state, timeout_s};
+use abi::nat::{REFRESH_SHIFT, REFRESH_SLACK_S};
 use abi::{Direction, Verdict};
 
+use super::nat::Mappings;
 use super::packet::{Fragment, Packet, Ports, Quote, Quoted, Transport};
 use super::prefecture::Rule;
 use super::tcp::{Connection, Side};
@@ -30,6 +32,8 @@ pub(crate) struct Flow {
     /// Given by [`Flows::insert`]: a later flow of the same key is another flow.
     pub(crate) number: u64,
     pub(crate) last_seen_s: u32,
+    /// State in which a packet was last passed.
+    pub(crate) kept_state: u8,
     pub(crate) generation: u32,
     pub(crate) origin: Direction,
     /// The municipality's inspector began it.
@@ -51,7 +55,7 @@ pub(crate) enum Progress {
 }
 
 impl Progress {
-    fn state(&self) -> u8 {
+    pub(crate) fn state(&self) -> u8 {
         match self {
             Self::Tcp(connection) => connection.state as u8,
             Self::OneWay => state::ONE_WAY,
@@ -160,6 +164,7 @@ pub(crate) struct Flows {
     datagrams: HashMap<DatagramKey, Datagram>,
     /// Flows that there have been.
     numbered: u64,
+    pub(crate) mappings: Mappings,
 }
 
 impl Flows {
@@ -202,9 +207,26 @@ impl Flows {
         self.flows.insert(key, flow);
     }
 
-    /// Forgets a flow, and with it its alias.
-    pub(crate) fn free(&mut self, key: &Key) {
-        self.flows.remove(key);
+    /// Forgets a flow, and with it its alias; its mapping is let go.
+    pub(crate) fn free(&mut self, key: &Key, now_s: u32) {
+        if let Some(flow) = self.flows.remove(key)
+            && flow.is_live(key.protocol, now_s)
+            && let Some(public) = flow.translation
+        {
+            self.mappings.let_go(key, public, now_s);
+        }
+    }
+
+    /// Notes that a packet of a flow was passed, and keeps its mapping.
+    pub(crate) fn keep(&mut self, key: &Key, now_s: u32) {
+        let Some(flow) = self.flows.get_mut(key) else { return };
+        let state = flow.progress.state();
+        let asked = flow.last_seen_s >> REFRESH_SHIFT == now_s >> REFRESH_SHIFT;
+        if let Some(public) = flow.translation.filter(|_| !asked || flow.kept_state != state) {
+            self.mappings.keep(key, public, now_s + timeout_s(key.protocol, state) + REFRESH_SLACK_S);
+        }
+        flow.last_seen_s = now_s;
+        flow.kept_state = state;
     }
 
     /// Remembers whose datagram it is that this fragment begins.

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::addresses::{AddressSet, Owners};
 use super::enter::inspector;
-use crate::checked::{self, Action, Policy, Service, WhenDown};
+use crate::checked::{self, Action, Policy, PortBlocks, Service, WhenDown};
 use crate::source::Location;
 
 /// A whole policy, prepared.
@@ -72,6 +72,7 @@ pub(crate) struct Municipality {
     /// Of its proxy, on the gateway's own addresses.
     pub(crate) proxy_port: Option<u16>,
     pub(crate) pool: Vec<Ipv4Addr>,
+    pub(crate) blocks: PortBlocks,
     egress: Rules,
     ingress: Rules,
 }
@@ -214,6 +215,7 @@ impl Municipality {
             },
             proxy_port: municipality.proxy.as_ref().map(|proxy| proxy.port),
             pool: municipality.nat_pool.clone(),
+            blocks: municipality.nat_blocks,
             egress: Rules::new(&municipality.egress, known),
             ingress: Rules::new(&municipality.ingress, known),
         }

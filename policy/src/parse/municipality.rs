@@ -6,7 +6,7 @@ use super::document::Document;
 use super::raw::{List, RawAttachment, RawIsolation, RawMunicipality, RawRules};
 use super::rule::{self, Layer};
 use super::walk::{Fields, Value};
-use super::{http, proxy, scalar, tls};
+use super::{http, nat, proxy, scalar, tls};
 use crate::checked::Action;
 use crate::diagnostic::{Problem, Report};
 
@@ -34,13 +34,8 @@ pub(crate) fn municipality<'t>(
     };
     let isolation = root.optional("isolated").map_or(RawIsolation::None, |value| isolation(value, report));
 
-    let mut pool = List::absent(absent);
-    if let Some(mut fields) = root.optional("nat").and_then(|value| value.fields("`[nat]`", report)) {
-        if let Some(value) = fields.required("pool", "pool = [\"203.0.113.16/29\"]") {
-            pool = value.words(scalar::prefix, report);
-        }
-        fields.finish(report);
-    }
+    let nat = root.optional("nat").and_then(|value| nat::nat(value, report));
+    let nat = nat.unwrap_or_else(|| nat::absent(absent));
     let mut sections = Vec::new();
     if let Some(fields) = root.optional("sections").and_then(|value| value.fields("`[sections]`", report)) {
         for (name, value) in fields.entries() {
@@ -65,7 +60,7 @@ pub(crate) fn municipality<'t>(
         name,
         attachments,
         prefixes,
-        pool,
+        nat,
         sections,
         isolation,
         limits,

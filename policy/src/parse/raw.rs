@@ -6,7 +6,7 @@ mod tls;
 
 use ipnet::IpNet;
 
-use crate::checked::{Action, Service, WhenDown};
+use crate::checked::{Action, PortBlocks, Service, WhenDown};
 use crate::diagnostic::{Span, Spanned};
 pub(crate) use http::{RawHttp, RawHttpRule, RawTenants};
 pub(crate) use proxy::{Direct, RawProxy};
@@ -73,7 +73,7 @@ pub(crate) struct RawMunicipality {
     pub name: Option<Spanned<String>>,
     pub attachments: List<RawAttachment>,
     pub prefixes: List<Spanned<IpNet>>,
-    pub pool: List<Spanned<IpNet>>,
+    pub nat: RawNat,
     pub sections: Vec<(Spanned<String>, List<Spanned<IpNet>>)>,
     pub isolation: RawIsolation,
     pub limits: Vec<(&'static str, u64)>,
@@ -82,6 +82,13 @@ pub(crate) struct RawMunicipality {
     pub tls: RawTls,
     pub http: RawHttp,
     pub proxy: Option<RawProxy>,
+}
+
+/// `[nat]`.
+#[derive(Debug)]
+pub(crate) struct RawNat {
+    pub pool: List<Spanned<IpNet>>,
+    pub blocks: PortBlocks,
 }
 
 /// `isolated`.

@@ -69,6 +69,7 @@ fn absent(municipality: &Municipality) -> Municipality {
         prefixes: Vec::new(),
         published: Vec::new(),
         nat_pool: Vec::new(),
+        nat_blocks: municipality.nat_blocks,
         sections: BTreeMap::new(),
         isolation: Isolation::None,
         proxy: None,
@@ -129,6 +130,9 @@ impl Changes {
         self.list("prefixes", &old.prefixes, &new.prefixes);
         self.list("published addresses", &old.published, &new.published);
         self.list("nat pool", &old.nat_pool, &new.nat_pool);
+        let blocks =
+            |it: &Municipality| format!("{} ports, {} a client", it.nat_blocks.ports, it.nat_blocks.per_client);
+        self.value("nat blocks", &blocks(old), &blocks(new));
         self.names("sections", &old.sections, &new.sections);
         for (name, prefixes) in &new.sections {
             if let Some(before) = old.sections.get(name) {

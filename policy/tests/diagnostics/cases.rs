@@ -289,6 +289,12 @@ pub fn cases() -> Vec<Case> {
         ),
         ("prefixes_none", "no-prefix", "[\"10.10.0.0/16\", \"203.0.113.8/29\"]", "[]"),
         ("pool_v6", "nat-not-ipv4", "203.0.113.16/29", "2001:db8::/64"),
+        (
+            "nat_block",
+            "bad-block",
+            "pool = [\"203.0.113.16/29\"]",
+            "pool = [\"203.0.113.16/29\"]\nblock = 500\nblocks_per_client = 9",
+        ),
         ("pool_overlap", "nat-pool-overlap", "203.0.113.16/29", "203.0.113.32/29"),
         ("pool_published", "published-in-pool", "203.0.113.16/29", "203.0.113.10"),
         ("pool_too_large", "capacity", "203.0.113.16/29", "203.0.0.0/8"),

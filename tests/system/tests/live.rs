@@ -66,6 +66,8 @@ mod tcp_states;
 mod tour;
 #[path = "live/violations.rs"]
 mod violations;
+#[path = "live/who.rs"]
+mod who;
 
 use std::path::{Path, PathBuf};
 

@@ -159,6 +159,13 @@ fn describe_municipality(text: &mut String, municipality: &MunicipalityStatus, c
             counter.bytes
         );
     }
+    if let Some(nat) = &municipality.nat {
+        let _ = writeln!(
+            text,
+            "  nat: {} blocks with {} of {} ports, {} clients, {} at their limit",
+            nat.blocks, nat.ports, nat.room, nat.clients, nat.clients_at_limit
+        );
+    }
     if let Some(inspector) = &municipality.inspector {
         describe_inspector(text, inspector, colour);
     }

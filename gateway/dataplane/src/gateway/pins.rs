@@ -41,6 +41,8 @@ pub struct Pinned {
     pub capacities: Capacities,
     /// Buckets of the flow table.
     pub flow_buckets: u32,
+    /// Public addresses.
+    pub nat_addresses: u32,
 }
 
 /// Makes the directories, mounting a bpffs where there is none. As long as the file returned is open, nobody else may
@@ -130,7 +132,11 @@ pub fn inspect(pins: &Path) -> Result<Option<Pinned>, Error> {
     let entries = |name: &str| -> Result<u32, Error> {
         Ok(open(name)?.info().map_err(|error| Error::map(name, error))?.max_entries())
     };
-    Ok(Some(Pinned { capacities: Capacities::found(entries)?, flow_buckets: entries("FLOWS")? }))
+    Ok(Some(Pinned {
+        capacities: Capacities::found(entries)?,
+        flow_buckets: entries("FLOWS")?,
+        nat_addresses: entries("NAT_ADDRESSES")?,
+    }))
 }
 
 fn start_over(pins: &Path) -> Result<(), Error> {

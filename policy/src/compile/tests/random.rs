@@ -7,7 +7,9 @@ use ipnet::IpNet;
 use rand::Rng;
 use rand::rngs::StdRng;
 
-use crate::checked::{Action, Addresses, Isolation, Municipality, Policy, Proxy, Rule, Rules, Service, WhenDown};
+use crate::checked::{
+    Action, Addresses, Isolation, Municipality, Policy, PortBlocks, Proxy, Rule, Rules, Service, WhenDown,
+};
 use crate::compile::fixture;
 
 pub fn policy(rng: &mut StdRng) -> Policy {
@@ -148,7 +150,7 @@ pub fn change(policy: &mut Policy, rng: &mut StdRng) {
     let index = rng.random_range(0..policy.municipalities.len());
     let fresh = municipality(index as u16, rng);
     let municipality = &mut policy.municipalities[index];
-    match rng.random_range(0..15) {
+    match rng.random_range(0..16) {
         0 => municipality.prefixes.push(prefix(rng).trunc()),
         1 => municipality.published = fresh.published,
         2 => municipality.nat_pool = fresh.nat_pool,
@@ -169,6 +171,7 @@ pub fn change(policy: &mut Policy, rng: &mut StdRng) {
         11 => policy.block.reverse(),
         12 => drop(policy.municipalities.remove(index)),
         13 => municipality.proxy = fresh.proxy,
+        14 => municipality.nat_blocks = PortBlocks { ports: 64, per_client: 1 },
         _ => policy.baseline.insert(0, Rule { name: "new".to_owned(), ..rule(0, rng) }),
     }
 }

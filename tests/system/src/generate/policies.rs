@@ -197,6 +197,11 @@ fn premises(rng: &mut impl Rng, number: usize) -> String {
             _ => (200 + number, "/32"),
         };
         let _ = writeln!(text, "[nat]\npool = [\"203.0.113.{first}{size}\"]");
+        // Small blocks are used up, large ones leave an address with few.
+        if rng.random_bool(0.6) {
+            let _ = writeln!(text, "block = {}", [64, 128, 4_096].choose(rng).copied().unwrap_or(512));
+            let _ = writeln!(text, "blocks_per_client = {}", rng.random_range(1..=8));
+        }
     }
     let section = if v4.starts_with("172") {
         "172.16.0.0/24"
