@@ -7,6 +7,7 @@ mod attachments;
 mod capacity;
 mod http;
 mod inspected;
+mod limits;
 mod lists;
 mod municipality;
 mod names;

@@ -1,6 +1,7 @@
 //! The checked policy: every name resolved, every prefix parsed, every location kept. Only [`crate::check`] makes one.
 
 mod addresses;
+mod budgets;
 mod http;
 mod municipalities;
 mod proxy;
@@ -14,6 +15,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use addresses::{Addresses, Prefixes};
+pub use budgets::{Budget, Budgets};
 pub use http::{Http, HttpRule};
 pub use municipalities::Municipalities;
 pub use proxy::Proxy;
@@ -85,8 +87,8 @@ pub struct Municipality {
     pub isolation: Isolation,
     /// `[proxy]`, with what the prefecture's says.
     pub proxy: Option<Proxy>,
-    /// Budgets by name (`flows`, `new_flows_per_second`, `packets_per_second`, `bits_per_second`); checked, enforced later.
-    pub limits: BTreeMap<String, u64>,
+    /// `[limits]`.
+    pub limits: Budgets,
     /// `[egress]`.
     pub egress: Rules,
     /// `[ingress]`.

@@ -5,10 +5,10 @@
 //! Stages are files; the first that decides wins:
 //!
 //! ```text
-//! packet (parse) → sanity → municipality → spoofing → isolation → block → proxy → flow → rules → create (nat)
+//! packet (parse) → sanity → municipality → spoofing → isolation → block → proxy → flow → rules → limits → create (nat)
 //! ```
-//! `flows` remembers, `tcp` follows connections, `trace` lets `explain` listen. Not here: forwarding, limits, time
-//! (the caller's clock counts) and any bound on what is remembered.
+//! `flows` remembers, `tcp` follows connections, `trace` lets `explain` listen. Not here: forwarding, time (the caller's
+//! clock counts) and any bound on what is remembered.
 
 mod addresses;
 mod block;
@@ -18,6 +18,7 @@ mod enter;
 mod flow;
 mod flows;
 mod isolation;
+mod limits;
 mod municipality;
 mod nat;
 mod packet;
@@ -58,6 +59,7 @@ pub struct Model {
     generation: u32,
     prefecture: Option<Prefecture>,
     flows: Flows,
+    used: limits::Used,
     effects: Effects,
 }
 
@@ -123,7 +125,22 @@ impl Model {
         let municipality = if let Sender::Inspector(municipality) = sender { Some(municipality) } else { None };
         let now_s = u32::try_from(now_ns / NS_PER_S).unwrap_or(u32::MAX);
         let effects = Effects::default();
-        let mut x = Crossing { prefecture, generation, port, sender, direction, now_s, trace, municipality, effects };
+        let length = frame.len() as u64;
+        let used = &mut self.used;
+        let mut x = Crossing {
+            prefecture,
+            generation,
+            port,
+            sender,
+            direction,
+            now_s,
+            now_ns,
+            length,
+            used,
+            trace,
+            municipality,
+            effects,
+        };
         let parsed = packet::parse(frame);
         let (ControlFlow::Break(exit) | ControlFlow::Continue(exit)) = stages(&mut x, &parsed, &mut self.flows);
         if exit.verdict != Verdict::Drop {
@@ -144,6 +161,7 @@ impl Model {
             reason: exit.reason,
             set: exit.set,
             rule: exit.rule.as_ref().map(|rule| rule.name.to_string()),
+            limit: exit.limit,
             municipality,
             generation,
         };
@@ -173,6 +191,7 @@ fn stages(x: &mut Crossing, parsed: &Parsed, flows: &mut Flows) -> ControlFlow<E
     proxy::proxy(x, municipality, packet)?;
     let key = flow::flow(x, municipality, packet, flows)?;
     let decision = rules::rules(x, municipality, packet)?;
+    limits::admit(x, municipality, packet, decision.rule.as_ref(), flows)?;
     create::create(x, municipality, packet, key, decision, flows)
 }
 
@@ -191,6 +210,7 @@ fn closed(reason: Reason, generation: u32) -> (Judgement, Option<Arc<Rule>>) {
         reason,
         set: None,
         rule: None,
+        limit: None,
         municipality: None,
         generation,
     };

@@ -3,6 +3,7 @@
 
 pub(crate) mod document;
 mod http;
+mod limits;
 pub(crate) mod lines;
 mod municipality;
 pub(crate) mod names;

@@ -7,6 +7,7 @@
 #![deny(missing_docs)]
 
 pub mod address;
+pub mod budget;
 pub mod control;
 pub mod event;
 pub mod flow;
@@ -20,10 +21,11 @@ pub mod tables;
 pub mod verdict;
 
 pub use address::Address;
+pub use budget::Limit;
 pub use verdict::{Direction, Reason, Verdict};
 
 /// Changes whenever the layout or the meaning of anything in this crate changes.
-pub const ABI_VERSION: u32 = 5;
+pub const ABI_VERSION: u32 = 6;
 
 /// Marks a struct as plain bytes: `repr(C)`, no padding, every bit pattern valid.
 ///

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! parse → sanity → municipality ─┬► spoofing → isolation → block → proxy → flow ─┬► decided
-//!                                │                                               └► rules → create ► decided
+//!                                │                                               └► rules → limits → create ► decided
 //!                                └► (vouched for) flow ► decided
 //! decided ► forward ► account
 //! ```
@@ -27,6 +27,7 @@ mod from_namespace;
 mod guard;
 mod icmp_error;
 mod isolation;
+mod limits;
 mod maps;
 mod municipality;
 mod packet;
@@ -36,6 +37,7 @@ mod rewrite;
 mod route;
 mod rules;
 mod sanity;
+mod sources;
 mod spoofing;
 mod tables;
 mod tcp;

@@ -8,6 +8,7 @@ use dataplane::install::Shape;
 use policy::{Basis, Digest, Glossary, Ground, Policy};
 use telemetry::{Journal, Words};
 
+use crate::budgets::Usage;
 use crate::inspectors::Inspectors;
 use crate::log;
 use crate::state::{Record, State};
@@ -27,6 +28,8 @@ pub struct Daemon {
     pub integrity: Mutex<Integrity>,
     /// The latest rates.
     pub rates: Mutex<Rates>,
+    /// How much of budgets is used.
+    pub usage: Mutex<Usage>,
     /// Why the policy that was applied last is not, or not wholly, in force; tried again from time to time.
     pub trouble: Mutex<Option<String>>,
     /// Processes that look into connections.

@@ -2,6 +2,7 @@
 //! what happens, and takes over what is pinned when it starts.
 
 mod apply;
+mod budgets;
 mod daemon;
 mod events;
 mod inspectors;

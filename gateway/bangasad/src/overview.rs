@@ -9,20 +9,21 @@ use abi::Direction;
 use abi::ports::ROLE_UPLINK;
 use control::Status;
 use control::status::{CounterStatus, EventStatus, MunicipalityStatus, PortStatus, Rate, SetStatus};
-use dataplane::gateway::InspectorWay;
+use dataplane::gateway::{BudgetReading, InspectorWay};
 use dataplane::links::{Link, mac_text};
 use dataplane::readings::Readings;
 use telemetry::{Snapshot, Words};
 
 use crate::daemon::{Current, Daemon};
-use crate::inspectors;
 use crate::watch::Integrity;
+use crate::{budgets, inspectors};
 
 /// What the kernel says, read in one go.
 struct Kernel {
     words: Arc<Words>,
     current: Option<Arc<Current>>,
     readings: Readings,
+    budgets: Vec<BudgetReading>,
     flows: Vec<u64>,
     flow_capacity: u64,
     generation: u64,
@@ -42,6 +43,7 @@ fn read(daemon: &Daemon) -> anyhow::Result<Kernel> {
     let ports = gateway.ports()?;
     Ok(Kernel {
         readings: gateway.read(municipalities, sets)?,
+        budgets: gateway.read_budgets(1..=municipalities)?,
         flows: gateway.count_flows()?,
         flow_capacity: gateway.flow_capacity(),
         generation: gateway.generation(),
@@ -150,6 +152,9 @@ fn municipalities(
                 inspector_way: kernel.inspectors.get(id).map(|way| way.name().into()),
                 rates: rates_of(*number),
                 counters: counters(readings, *number),
+                limits: municipality.map_or_else(Vec::new, |municipality| {
+                    budgets::status(daemon, *number, &municipality.limits, &kernel.budgets)
+                }),
                 inspector: inspectors::status(&daemon.inspectors, id),
             }
         })
@@ -241,6 +246,7 @@ pub fn metrics(daemon: &Daemon) -> anyhow::Result<String> {
         events_lost_output: events.lost_output,
         events_lost_followers: events.lost_followers,
         coverage: inspectors::coverage(&daemon.inspectors),
+        limits: budgets::metrics(daemon, &kernel.budgets),
         started_at: daemon.started_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64(),
     })
 }

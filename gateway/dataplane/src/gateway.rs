@@ -6,6 +6,7 @@
 //! Not here: what the namespaces look like (`namespaces`), what is in the policy tables (`install`).
 
 mod attach;
+mod budgets;
 mod inspectors;
 mod pins;
 mod ports;
@@ -26,11 +27,12 @@ use crate::events::Events;
 use crate::install::{Generation, Installed, Shape, Tables};
 use crate::links::{self, Link};
 use crate::load::{self, Globals, Mappable, RunTimeMaps};
-use crate::mmap::Value;
+use crate::mmap::{Mapping, Value};
 use crate::namespaces::{Desired, desired::PortFacts};
 use crate::readings::{self, Readings};
 use inspectors::Inspectors;
 
+pub use budgets::BudgetReading;
 pub use inspectors::InspectorWay;
 pub use pins::{detach, is_pinned, lock_patiently, mount_bpffs};
 
@@ -52,6 +54,7 @@ pub struct Gateway {
     tables: Tables,
     maps: RunTimeMaps,
     flows: Mappable,
+    pools: Mapping,
     events: Option<Events>,
     adopted: bool,
     ports: BTreeMap<String, AttachedPort>,
@@ -107,6 +110,7 @@ impl Gateway {
         Ok(Self {
             maps: RunTimeMaps::take(&mut object)?,
             flows: Mappable::of(&object, "FLOWS")?,
+            pools: load::mapping(&object, "POOLS")?,
             events: Some(Events::new(load::take_events(&mut object)?)),
             adopted: tables.generation() != 0,
             ports: BTreeMap::new(),

@@ -18,6 +18,7 @@ pub mod namespaces;
 pub mod object;
 mod port_table;
 pub mod readings;
+pub mod sweep;
 
 pub use capacities::Capacities;
 pub use engine::{Engine, EngineSize, Entry};

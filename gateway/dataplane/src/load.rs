@@ -7,6 +7,7 @@ use aya::maps::{Array, DevMap, HashMap, Map, MapData, PerCpuArray, RingBuf};
 use aya::programs::Program;
 use aya::{Ebpf, EbpfLoader};
 
+use abi::budget::BudgetUse;
 use abi::control::{CounterRow, EventLosses};
 use abi::ports::{SlowPath, Trunk};
 
@@ -56,8 +57,10 @@ pub fn load(globals: &Globals, pins: Option<&Path>) -> Result<Ebpf, Error> {
 }
 
 /// Every map of the object.
-pub const MAPS: [&str; 31] = [
+pub const MAPS: [&str; 35] = [
     "ATTACHMENTS",
+    "BUDGETS",
+    "BUDGET_USE",
     "CLASSES",
     "CONTROL",
     "COUNTERS",
@@ -72,6 +75,7 @@ pub const MAPS: [&str; 31] = [
     "MUNICIPALITIES",
     "NODES",
     "PAIRS",
+    "POOLS",
     "POOL_ADDRESSES",
     "PORTS",
     "RECORDS",
@@ -81,6 +85,7 @@ pub const MAPS: [&str; 31] = [
     "SERVICE_VIEWS",
     "SET_HITS",
     "SLOW_PATHS",
+    "SOURCES",
     "TRUNKS",
     "V4_ROOT",
     "V6_ROOT",
@@ -158,6 +163,8 @@ pub struct RunTimeMaps {
     pub set_hits: PerCpuArray<MapData, u64>,
     /// By municipality number.
     pub event_losses: PerCpuArray<MapData, Value<EventLosses>>,
+    /// By municipality number.
+    pub budget_use: PerCpuArray<MapData, Value<BudgetUse>>,
     /// One.
     pub guard_drops: PerCpuArray<MapData, u64>,
 }
@@ -173,6 +180,7 @@ impl RunTimeMaps {
             counters: take(object, "COUNTERS")?,
             set_hits: take(object, "SET_HITS")?,
             event_losses: take(object, "EVENT_LOSSES")?,
+            budget_use: take(object, "BUDGET_USE")?,
             guard_drops: take(object, "GUARD_DROPS")?,
         })
     }

@@ -72,6 +72,7 @@ pub(crate) struct Municipality {
     /// Of its proxy, on the gateway's own addresses.
     pub(crate) proxy_port: Option<u16>,
     pub(crate) pool: Vec<Ipv4Addr>,
+    pub(crate) limits: checked::Budgets,
     egress: Rules,
     ingress: Rules,
 }
@@ -212,6 +213,7 @@ impl Municipality {
             },
             proxy_port: municipality.proxy.as_ref().map(|proxy| proxy.port),
             pool: municipality.nat_pool.clone(),
+            limits: municipality.limits.clone(),
             egress: Rules::new(&municipality.egress, known),
             ingress: Rules::new(&municipality.ingress, known),
         }

@@ -30,6 +30,8 @@ pub enum Stage {
     Flow,
     /// Baseline, municipality rules, default.
     Rules,
+    /// Budgets of the municipality and of single sources; only where there are any.
+    Limits,
     /// Address translation and the new flow.
     Create,
     /// What becomes of an inspected connection; no packet's stage, so only an explanation has it.
@@ -52,6 +54,7 @@ impl Stage {
             Self::Proxy => "proxy",
             Self::Flow => "flow",
             Self::Rules => "rules",
+            Self::Limits => "limits",
             Self::Create => "create",
             Self::Tls => "tls",
             Self::Http => "http",

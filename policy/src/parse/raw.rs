@@ -6,7 +6,7 @@ mod tls;
 
 use ipnet::IpNet;
 
-use crate::checked::{Action, Service};
+use crate::checked::{Action, Budget, Service};
 use crate::diagnostic::{Span, Spanned};
 pub(crate) use http::{RawHttp, RawHttpRule, RawTenants};
 pub(crate) use proxy::{Direct, RawProxy};
@@ -76,12 +76,20 @@ pub(crate) struct RawMunicipality {
     pub pool: List<Spanned<IpNet>>,
     pub sections: Vec<(Spanned<String>, List<Spanned<IpNet>>)>,
     pub isolation: RawIsolation,
-    pub limits: Vec<(&'static str, u64)>,
+    pub limits: Vec<RawLimit>,
     pub egress: RawRules,
     pub ingress: RawRules,
     pub tls: RawTls,
     pub http: RawHttp,
     pub proxy: Option<RawProxy>,
+}
+
+/// One number of `[limits]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawLimit {
+    pub budget: Budget,
+    pub number: u64,
+    pub span: Span,
 }
 
 /// `isolated`.

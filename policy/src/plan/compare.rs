@@ -9,7 +9,7 @@ use super::http;
 use super::rules::{self, action};
 use super::tls;
 use super::{Change, Entries, Fate, MunicipalityPlan, Plan, SHOWN};
-use crate::checked::{Http, Isolation, Municipality, Policy, Prefixes, Proxy, Rules, Set, Tls};
+use crate::checked::{Budgets, Http, Isolation, Municipality, Policy, Prefixes, Proxy, Rules, Set, Tls};
 
 pub(super) fn policies(old: Option<&Policy>, new: &Policy) -> Plan {
     let nothing = Policy::default();
@@ -72,7 +72,7 @@ fn absent(municipality: &Municipality) -> Municipality {
         sections: BTreeMap::new(),
         isolation: Isolation::None,
         proxy: None,
-        limits: BTreeMap::new(),
+        limits: Budgets::default(),
         egress: closed(&municipality.egress),
         ingress: closed(&municipality.ingress),
         tls: Tls { rules: Vec::new(), ..municipality.tls.clone() },
@@ -137,9 +137,9 @@ impl Changes {
         }
         self.isolation(&old.isolation, &new.isolation);
         self.proxy(old.proxy.as_ref(), new.proxy.as_ref());
-        let limits: BTreeMap<_, _> = old.limits.iter().chain(&new.limits).collect();
-        for name in limits.into_keys() {
-            self.option(&format!("limit {name}"), old.limits.get(name), new.limits.get(name));
+        let budgets: BTreeMap<_, _> = old.limits.0.iter().chain(&new.limits.0).collect();
+        for budget in budgets.into_keys() {
+            self.option(&format!("limit {budget}"), old.limits.0.get(budget), new.limits.0.get(budget));
         }
     }
 

@@ -251,6 +251,17 @@ pub fn cases() -> Vec<Case> {
         ("wrong_type_list", "wrong-type", "from = [\"taxation\"]", "from = \"taxation\""),
         ("wrong_type_name", "wrong-type", "name = \"潮見市\"", "name = 5"),
         ("limit", "bad-limit", "flows = 1000", "flows = 0"),
+        ("limit_small", "bad-limit", "flows = 1000", "bits_per_second = { in = 1_000_000, out = 56_000 }"),
+        ("limit_ways", "unknown-key", "flows = 1000", "packets_per_second = { in = 5, uot = 5 }"),
+        ("limit_one_way", "wrong-type", "flows = 1000", "flows = { in = 5, out = 5 }"),
+        ("limit_text", "wrong-type", "flows = 1000", "per_source.packets_per_second = \"many\""),
+        ("limit_unknown", "unknown-key", "flows = 1000", "per_source.flows = 10"),
+        (
+            "limit_idle",
+            "idle-limit",
+            "flows = 1000",
+            "new_flows_per_second = { in = 50, out = 500 }\nsmtp_connections_per_second = 600\nper_source.new_flows_per_second = 100",
+        ),
         (
             "attach_nowhere",
             "no-attachment",

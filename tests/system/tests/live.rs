@@ -22,6 +22,8 @@ mod inspector_clients;
 mod inspector_way;
 #[path = "live/kill.rs"]
 mod kill;
+#[path = "live/limits.rs"]
+mod limits;
 #[path = "live/one_policy.rs"]
 mod one_policy;
 #[path = "live/peers.rs"]
