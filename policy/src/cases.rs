@@ -15,6 +15,7 @@ mod nat;
 mod parse;
 mod policies;
 mod proxy;
+mod reflection;
 mod rules;
 mod sanity;
 mod stages;
@@ -139,6 +140,7 @@ pub fn all() -> Vec<Case> {
         inspectors::cases(),
         proxy::cases(),
         limits::cases(),
+        reflection::cases(),
     ]
     .concat()
 }

@@ -139,6 +139,7 @@ impl Parts<'_, '_> {
             baseline: self.baseline.iter().map(|rule| rule.finish(report)).collect::<Option<Vec<_>>>()?,
             block: self.block,
             essential: self.essential,
+            flood: prefecture.flood,
             names: self.names.into_checked(report),
             tls: self.tls.finish(report)?,
             http: self.http.finish(report)?,

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod budgets;
+mod flood;
 mod http;
 mod municipalities;
 mod proxy;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use addresses::{Addresses, Prefixes};
 pub use budgets::{Budget, Budgets};
+pub use flood::Flood;
 pub use http::{Http, HttpRule};
 pub use municipalities::Municipalities;
 pub use proxy::Proxy;
@@ -41,6 +43,8 @@ pub struct Policy {
     pub block: Vec<String>,
     /// `[isolation] essential`: stays reachable under isolation.
     pub essential: Vec<IpNet>,
+    /// `[flood]`.
+    pub flood: Flood,
     /// The prefecture's rules, before any municipality's.
     pub baseline: Vec<Rule>,
     /// `[names]`: every named list of host names, by name.

@@ -5,7 +5,8 @@
 //! Stages are files; the first that decides wins:
 //!
 //! ```text
-//! packet (parse) → sanity → municipality → spoofing → isolation → block → proxy → flow → rules → limits → create (nat)
+//! packet (parse) → sanity → municipality → spoofing → isolation → block → proxy → flow
+//! → reflection → rules → limits → create (nat)
 //! ```
 //! `flows` remembers, `tcp` follows connections, `trace` lets `explain` listen. Not here: forwarding, time (the caller's
 //! clock counts) and any bound on what is remembered.
@@ -24,6 +25,7 @@ mod nat;
 mod packet;
 mod prefecture;
 mod proxy;
+mod reflection;
 mod rules;
 mod sanity;
 mod spoofing;
@@ -190,6 +192,7 @@ fn stages(x: &mut Crossing, parsed: &Parsed, flows: &mut Flows) -> ControlFlow<E
     block::block(x, packet)?;
     proxy::proxy(x, municipality, packet)?;
     let key = flow::flow(x, municipality, packet, flows)?;
+    reflection::reflection(x, packet)?;
     let decision = rules::rules(x, municipality, packet)?;
     limits::admit(x, municipality, packet, decision.rule.as_ref(), flows)?;
     create::create(x, municipality, packet, key, decision, flows)

@@ -2,6 +2,7 @@
 //! Nothing is resolved here; that is [`crate::check`]'s.
 
 pub(crate) mod document;
+mod flood;
 mod http;
 mod limits;
 pub(crate) mod lines;

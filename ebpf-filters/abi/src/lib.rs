@@ -17,6 +17,7 @@ pub mod nat;
 pub mod pairs;
 pub mod ports;
 pub mod prefixes;
+pub mod reflection;
 pub mod tables;
 pub mod verdict;
 

@@ -155,6 +155,8 @@ pub mod municipality {
     pub const METERED: u32 = 8;
     /// Something else of its new flows is limited.
     pub const LIMITED: u32 = 16;
+    /// What looks like a reflected flood is dropped.
+    pub const NO_REFLECTION: u32 = 32;
     /// Above this bit: the TCP port of its proxy on the gateway's own addresses; 0: it has none.
     pub const PROXY_PORT_SHIFT: u32 = 16;
 }

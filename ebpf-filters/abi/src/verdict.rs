@@ -168,6 +168,8 @@ reasons! {
     Inspector = 34, "inspector";
     /// to the municipality's proxy, at the gateway's own address
     Proxy = 35, "proxy";
+    /// from the Internet, what looks like the answer of an abused service that nobody here has asked
+    Reflection = 36, "reflection";
 }
 
 /// Room for reasons in a counter row; above every reason's number.

@@ -33,6 +33,7 @@ mod municipality;
 mod packet;
 mod parse;
 mod proxy;
+mod reflection;
 mod rewrite;
 mod route;
 mod rules;
@@ -111,6 +112,7 @@ fn judge(frame: Frame, packet: &mut Packet) -> Stage {
     proxy::proxy(packet)?;
     packet.notes |= packet::note::PASSED;
     flow::flow(frame, packet)?;
+    reflection::reflection(packet)?;
     let ruling = rules::rules(packet);
     create::create(frame, packet, ruling)
 }

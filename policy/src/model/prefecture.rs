@@ -25,6 +25,7 @@ pub(crate) struct Prefecture {
     /// `[block] sets`, in order.
     pub(crate) block: Vec<(String, AddressSet)>,
     pub(crate) essential: AddressSet,
+    pub(crate) flood: checked::Flood,
     /// Every municipality's prefixes, published addresses and pools.
     pub(crate) ours: AddressSet,
     pub(crate) owners: Owners,
@@ -152,6 +153,7 @@ impl Prefecture {
             by_id: HashMap::new(),
             block: policy.block.iter().filter_map(|name| Some((name.clone(), set(policy, name)?))).collect(),
             essential: AddressSet::new(&policy.essential),
+            flood: policy.flood,
             ours: AddressSet::new(&policy.municipalities.iter().flat_map(own).collect::<Vec<_>>()),
             owners: Owners::default(),
             baseline: policy.baseline.iter().map(|rule| Rule::new(rule, true, &mut known)).collect(),

@@ -28,6 +28,8 @@ pub enum Stage {
     Proxy,
     /// Does it belong to something already judged.
     Flow,
+    /// Does it look like the answer of an amplifier; only where the policy asks.
+    Reflection,
     /// Baseline, municipality rules, default.
     Rules,
     /// Budgets of the municipality and of single sources; only where there are any.
@@ -53,6 +55,7 @@ impl Stage {
             Self::BlockSets => "block sets",
             Self::Proxy => "proxy",
             Self::Flow => "flow",
+            Self::Reflection => "reflection",
             Self::Rules => "rules",
             Self::Limits => "limits",
             Self::Create => "create",

@@ -6,7 +6,7 @@ mod tls;
 
 use ipnet::IpNet;
 
-use crate::checked::{Action, Budget, Service};
+use crate::checked::{Action, Budget, Flood, Service};
 use crate::diagnostic::{Span, Spanned};
 pub(crate) use http::{RawHttp, RawHttpRule, RawTenants};
 pub(crate) use proxy::{Direct, RawProxy};
@@ -39,6 +39,7 @@ pub(crate) struct RawPrefecture {
     pub sets: Vec<RawSet>,
     pub block: List<Spanned<String>>,
     pub essential: List<Spanned<Item>>,
+    pub flood: Flood,
     pub baseline: Vec<RawRule>,
     pub names: Vec<RawNames>,
     pub tls: RawTls,

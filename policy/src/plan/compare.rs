@@ -29,6 +29,8 @@ pub(super) fn policies(old: Option<&Policy>, new: &Policy) -> Plan {
     // Its order counts: the first set that contains an address names the drop.
     prefecture.value("block sets", &or_none(&old.block), &or_none(&new.block));
     prefecture.list("essential services", &old.essential, &new.essential);
+    let word = |policy: &Policy| if policy.flood.reflection { "dropped" } else { "left to the rules" };
+    prefecture.value("what looks like reflection", word(old), word(new));
     prefecture.0.extend(rules::compare("baseline", &old.baseline, &new.baseline, &mut compared));
     tls::prefecture(&mut prefecture, old, new, &mut compared);
     http::http(&mut prefecture, &old.http, &new.http, &mut compared);

@@ -224,6 +224,7 @@ pub fn cases() -> Vec<Case> {
             "[proxy]\nport = 80\nbypass = [\"*.lg.jp\", \"10.0.0.0/33\"]\n[names]\n",
         ),
         ("proxy_type", "wrong-type", "[names]\n", "[proxy]\nport = \"8080\"\nbypas = []\n[names]\n"),
+        ("flood_word", "wrong-type", "[names]\n", "[flood]\nreflection = \"on\"\n[names]\n"),
         ("roots_missing", "missing-file", "roots/partner.pem", "roots/partners.pem"),
         ("tls_table", "wrong-type", "[[tls.rule]]", "[tls.rule]"),
         ("tls_limits_above", "unknown-key", "resolvers = ", "limits = { sessions = 7 }\nresolvers = "),

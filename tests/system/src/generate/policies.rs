@@ -151,6 +151,9 @@ fn prefecture(rng: &mut impl Rng, sets: usize) -> String {
     if rng.random_bool(0.5) {
         text.push_str("[isolation]\nessential = [\"198.51.100.80\", \"2001:db8:ffff::80\"]\n");
     }
+    if rng.random_bool(0.5) {
+        let _ = writeln!(text, "[flood]\nreflection = {}", rng.random_bool(0.8));
+    }
     if rng.random_bool(0.4) {
         let _ = writeln!(text, "[proxy]\nport = {}", PROXY_PORTS.choose(rng).copied().unwrap_or(PROXY_PORTS[0]));
     }
