@@ -7,6 +7,8 @@ setup:
 	$(TASK) setup
 demo:
 	$(TASK) demo
+drills:
+	$(TASK) drills
 test:
 	$(TASK) test
 bench:
@@ -16,4 +18,4 @@ lint:
 fuzz-smoke:
 	$(TASK) fuzz-smoke
 
-.PHONY: setup demo test bench lint fuzz-smoke
+.PHONY: setup demo drills test bench lint fuzz-smoke

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::checked::Policy;
 use crate::model::{BadPortName, INSPECTOR, Mismatch, Model, Skipped, Stage, Step, Trace, counted, enter, inspector};
+use crate::overlay::Overlays;
 use crate::source::Location;
 use crate::tls::{Layer, RuleRef, TlsAction};
 use abi::Verdict;
@@ -50,6 +51,9 @@ pub struct Explanation {
     pub tls: Option<TlsAnswer>,
     /// What HTTP rules say, if there is a request and the connection is opened.
     pub http: Option<HttpAnswer>,
+    /// Indicators and isolations that concern it; only of what is installed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overlays: Vec<String>,
 }
 
 /// A rule and where it stands.
@@ -137,7 +141,25 @@ pub fn explain(policy: &Policy, port: &str, packet: &str, hello: Option<&Hello>)
         direction: judgement.direction.name(),
         tls: answer,
         http,
+        overlays: Vec::new(),
     })
+}
+
+/// The same, with what operators have laid over the policy.
+///
+/// # Errors
+/// As [`explain`].
+pub fn explain_installed(
+    policy: &Policy,
+    overlays: &Overlays,
+    port: &str,
+    packet: &str,
+    hello: Option<&Hello>,
+) -> Result<Explanation, ExplainError> {
+    let explanation = explain(&overlays.over(policy), port, packet, hello)?;
+    let asked = packet::parse(packet)?;
+    let about = overlays.about(policy, explanation.municipality.as_deref(), [asked.source, asked.destination]);
+    Ok(Explanation { overlays: about, ..explanation })
 }
 
 /// What becomes of the request, if there is one and anybody sees it.

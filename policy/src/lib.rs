@@ -5,6 +5,7 @@
 //!                               ├────► model   (judges packets, apart from compile)
 //!                               ├────► explain (every stage in words)
 //!                               ├────► plan    (what would change)
+//!                               ├────► overlay (policy and what operators lay over it ─► Policy)
 //!                               ├────► tls     (what becomes of inspected connections; http: and of requests in them)
 //!                               └────► proxy   (what clients reach by their proxy, and when they call it)
 //! ```
@@ -16,6 +17,7 @@ mod check;
 pub mod checked;
 mod classes;
 pub mod compile;
+mod cut_off;
 mod describe;
 pub mod diagnostic;
 pub mod explain;
@@ -23,6 +25,7 @@ pub mod http;
 pub mod judgement;
 pub mod model;
 pub mod numbering;
+pub mod overlay;
 mod pairs;
 mod parse;
 pub mod plan;
@@ -40,12 +43,14 @@ mod words;
 pub use check::{Basis, Checked, Feeds, check};
 pub use checked::Policy;
 pub use compile::{CompileError, CompiledPolicy, Ground, RuleDoc, compile};
+pub use cut_off::CutOff;
 pub use describe::Glossary;
 pub use diagnostic::{Diagnostic, Severity, render};
 pub use explain::{Explanation, explain};
 pub use judgement::Judgement;
 pub use model::Model;
 pub use numbering::Numbering;
+pub use overlay::Overlays;
 pub use plan::{Plan, plan};
 pub use source::Source;
 pub use tables::{Digest, Tables};

@@ -18,7 +18,8 @@ use std::sync::Arc;
 
 use abi::Direction;
 
-use crate::checked::{Action, Isolation};
+use crate::checked::Action;
+use crate::cut_off::CutOff;
 use crate::model::{AddressSet, Call, PreparedRule, first_match, is_no_unicast};
 use crate::source::Location;
 use crate::tls::{BadView, Layer, RuleRef, View};
@@ -35,9 +36,7 @@ pub struct Reach {
     /// The same rules by name.
     names: Vec<RuleRef>,
     default: Action,
-    isolation: Isolation,
-    isolated: AddressSet,
-    essential: AddressSet,
+    cut_off: CutOff,
     ours: AddressSet,
 }
 
@@ -82,17 +81,11 @@ impl Reach {
                 location: Location { file: rule.rule.file.clone(), line: rule.rule.line, column: 1 },
             }))
         });
-        let isolated = match &proxy.isolation {
-            Isolation::Parts(parts) => AddressSet::new(parts),
-            Isolation::None | Isolation::All => AddressSet::default(),
-        };
         Ok(Some(Self {
             rules: rules.collect::<Result<_, BadView>>()?,
             names: proxy.rules.iter().map(|rule| rule.rule.clone()).collect(),
             default: proxy.default,
-            isolation: proxy.isolation.clone(),
-            isolated,
-            essential: AddressSet::new(&proxy.essential),
+            cut_off: CutOff::of(view),
             ours: AddressSet::new(proxy.ours.iter()),
         }))
     }
@@ -109,7 +102,7 @@ impl Reach {
         if self.ours.contains(to) {
             return Err(Refused::Ours);
         }
-        if self.is_isolated(source) && !self.essential.contains(to) {
+        if self.cut_off.holds(source, to) {
             return Err(Refused::Isolated);
         }
         let call = Call {
@@ -127,14 +120,6 @@ impl Reach {
             (Action::Allow | Action::Inspect, name) => Ok(name),
             (Action::Deny, Some(name)) => Err(Refused::Rule(name)),
             (Action::Deny, None) => Err(Refused::Default),
-        }
-    }
-
-    fn is_isolated(&self, client: IpAddr) -> bool {
-        match self.isolation {
-            Isolation::None => false,
-            Isolation::All => true,
-            Isolation::Parts(_) => self.isolated.contains(client),
         }
     }
 }

@@ -2,11 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use crate::tables::{Digest, digest_of};
+
 /// Relative path (with `/`) → contents. The only input of [`crate::check`]; whoever calls reads the directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Source {
     /// `prefecture.toml`, `municipalities/*.toml`, `sets/*` and country files.
     pub files: BTreeMap<String, Vec<u8>>,
+}
+
+impl Source {
+    /// The digest of names and contents.
+    pub fn digest(&self) -> Digest {
+        digest_of(self.files.iter().map(|(path, contents)| (path.as_str(), contents.as_slice())))
+    }
 }
 
 /// A place in a file: where a rule, a set or a mistake stands.

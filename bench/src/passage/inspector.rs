@@ -17,6 +17,7 @@ use inspect::wire::{AuthorityText, Order, Report, Setting, WIRE_VERSION};
 use lab::daemon::find_binary;
 use lab::server::Server;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use policy::checked::Isolation;
 use policy::tls::{
     Bypass, ClientCertificates, Layer, Limits, OnBadCertificate, RuleRef, TlsAction, VIEW_VERSION, View, ViewRule,
 };
@@ -140,6 +141,8 @@ fn view() -> View {
         name: "Bench".into(),
         prefixes: Vec::new(),
         gateway: Vec::new(),
+        isolation: Isolation::None,
+        essential: Vec::new(),
         rules: vec![spliced],
         addresses: vec![[std::net::IpAddr::from(*Way::Spliced.address().ip()).into()].into_iter().collect()],
         names: Vec::new(),

@@ -1,13 +1,14 @@
 //! How long the largest policy takes to be checked, compiled and installed, and in how much memory; and again after a
-//! hundredth of its feeds has changed. Each round is a process of its own, so that memory is what one apply needs.
+//! hundredth of its feeds has changed; then how long an indicator and an isolation take that are laid over it. Each round is a process of its own, so that memory is what one apply needs.
 
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use dataplane::{Engine, EngineSize};
-use policy::{Basis, Ground, Numbering};
+use policy::overlay::{Origin, Target};
+use policy::{Basis, Ground, Numbering, Overlays, Policy};
 use serde::{Deserialize, Serialize};
 
 use super::Bench;
@@ -27,6 +28,8 @@ const LONG: f64 = 10.0;
 struct Round {
     first: Steps,
     changed: Steps,
+    indicator: f64,
+    isolation: f64,
     peak_mib: f64,
 }
 
@@ -70,6 +73,10 @@ pub fn run(bench: &mut Bench<'_>) -> Result<()> {
     bench.report.add(named("all", SECONDS).ours(figure(&|round| round.first.total())));
     let note = "check, compile and install again after one line in a hundred of the feeds has changed";
     bench.report.add(named("changed-feeds", SECONDS).ours(figure(&|round| round.changed.total())).note(note));
+    let note = "the first prefix that is blocked by a command: tables made and installed";
+    bench.report.add(named("indicator", SECONDS).ours(figure(&|round| round.indicator)).note(note));
+    let note = "a section that is cut off by a command: tables made and installed";
+    bench.report.add(named("isolation", SECONDS).ours(figure(&|round| round.isolation)).note(note));
     let note = "the text of the policy included, the kernel's maps not";
     bench.report.add(named("peak-memory", MIB).ours(figure(&|round| round.peak_mib)).note(note));
     Ok(())
@@ -101,7 +108,46 @@ fn measured() -> Result<Fit<Round>> {
     };
     let peak_mib = peak_mib()?;
     policies::change_feeds(&mut source, ONE_IN);
-    Ok(apply(&source, &mut before, &mut engine, 2)?.map(|changed| Round { first, changed, peak_mib }))
+    let changed = match apply(&source, &mut before, &mut engine, 2)? {
+        Ok(steps) => steps,
+        Err(why) => return Ok(Err(why)),
+    };
+    let (Some((basis, _)), Some(engine)) = (&before, &mut engine) else { bail!("an apply leaves nothing") };
+    Ok(laid_over(basis.policy(), engine)?.map(|[indicator, isolation]| Round {
+        first,
+        changed,
+        indicator,
+        isolation,
+        peak_mib,
+    }))
+}
+
+/// Seconds that an indicator and an isolation take, as a daemon lays them over its policy.
+fn laid_over(policy: &Policy, engine: &mut Engine) -> Result<Fit<[f64; 2]>> {
+    let mut overlays = Overlays::default();
+    let mut ground = policy::compile(&overlays.over(policy), &Numbering::default())?.ground;
+    let mut seconds = [0.0; 2];
+    for (number, seconds) in seconds.iter_mut().enumerate() {
+        if number == 0 {
+            overlays.block(vec!["192.0.2.66/32".parse()?], Origin::default())?;
+        } else {
+            let town = policy.municipalities.first().context("nobody can be cut off")?;
+            let prefix = *town.prefixes.first().context("nobody can be cut off")?;
+            let target = Target::Part { municipality: town.id.clone(), prefix };
+            overlays.isolate(target, Origin::default(), policy)?;
+        }
+        let begun = Instant::now();
+        let compiled = match ground.compile(&overlays.over(policy), &Numbering::default()) {
+            Ok(compiled) => compiled,
+            Err(error) => return Ok(Err(format!("does not fit: {error}"))),
+        };
+        if let Err(error) = engine.install(&compiled, 3 + number as u64) {
+            return Ok(Err(format!("does not fit: {error}")));
+        }
+        *seconds = begun.elapsed().as_secs_f64();
+        ground = compiled.ground;
+    }
+    Ok(Ok(seconds))
 }
 
 /// What a daemon keeps of an apply for the next.

@@ -14,3 +14,4 @@ pub mod output;
 pub mod packet_text;
 pub mod policy_directory;
 pub mod style;
+pub mod who;

@@ -4,22 +4,27 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use anyhow::Context;
-use control::{Applied, Change, Diagnostic, Response};
+use anyhow::{Context, bail};
+use control::{Applied, Audit, Change, Diagnostic, Response, Who};
 use dataplane::install::Shape;
 use dataplane::{Gateway, namespaces};
 use policy::plan::{Change as Planned, Fate, RuleChange};
-use policy::{Basis, CompiledPolicy, Digest, Numbering, Policy, Source};
+use policy::{Basis, CompiledPolicy, Digest, Ground, Numbering, Overlays, Policy, Source};
 
 use crate::daemon::{Current, Daemon};
-use crate::log;
 use crate::state::{Record, State};
+use crate::{freeze, log};
 
-/// Files that may be installed.
+/// What may be installed: a policy, what lies over it, and the tables that come of both.
 pub struct Prepared {
-    pub basis: Basis,
+    pub basis: Arc<Basis>,
+    pub overlays: Arc<Overlays>,
+    pub laid: Policy,
+    pub files: Digest,
     pub compiled: CompiledPolicy,
     pub diagnostics: Vec<Diagnostic>,
+    /// What the policy means for those who are cut off by a command, by municipality.
+    pub told: Vec<(String, String)>,
 }
 
 /// Why files may not be installed.
@@ -39,25 +44,39 @@ impl From<Unfit> for Response {
     }
 }
 
-/// Checks and compiles; builds on what is installed, so that a changed feed costs little.
-pub fn prepare(source: Source, numbering: &Numbering, before: Option<&Current>) -> Result<Prepared, Unfit> {
+/// Checks and compiles; builds on what is installed, so that a changed feed costs little. What lies over the policy
+/// before lies over this one.
+pub fn prepare(
+    source: Source,
+    overlays: &Overlays,
+    numbering: &Numbering,
+    before: Option<&Current>,
+) -> Result<Prepared, Unfit> {
     let checked = before.map_or_else(|| policy::check(&source), |before| before.basis.check(&source));
     let diagnostics = checked.diagnostics.iter().map(|diagnostic| in_words(&source, diagnostic)).collect();
+    let files = source.digest();
     let Some(basis) = Basis::new(source, checked) else {
         return Err(Unfit::Invalid(diagnostics));
     };
-    let compiled = match before {
-        Some(before) => before.ground.compile(basis.policy(), numbering),
-        None => policy::compile(basis.policy(), numbering),
+    let (overlays, told) = overlays.following(before.map(|before| before.basis.policy()), basis.policy());
+    let laid = overlays.over(basis.policy());
+    let compiled = compile(&laid, numbering, before.map(|before| &before.ground))?;
+    let (basis, overlays) = (Arc::new(basis), Arc::new(overlays));
+    Ok(Prepared { basis, overlays, laid, files, compiled, diagnostics, told })
+}
+
+fn compile(laid: &Policy, numbering: &Numbering, ground: Option<&Arc<Ground>>) -> Result<CompiledPolicy, Unfit> {
+    let compiled = match ground {
+        Some(ground) => ground.compile(laid, numbering),
+        None => policy::compile(laid, numbering),
     };
-    let compiled =
-        compiled.map_err(|error| Unfit::TooLarge(format!("the policy does not fit: {error}; nothing was changed")))?;
-    Ok(Prepared { basis, compiled, diagnostics })
+    compiled.map_err(|error| Unfit::TooLarge(format!("the policy does not fit: {error}; nothing was changed")))
 }
 
 /// Answers `check`.
 pub fn check(daemon: &Daemon, files: Source) -> Response {
-    match prepare(files, &numbering(daemon), daemon.current().as_deref()) {
+    let (numbering, overlays) = kept(daemon);
+    match prepare(files, &overlays, &numbering, daemon.current().as_deref()) {
         Ok(prepared) => Response::Checked { diagnostics: prepared.diagnostics },
         Err(unfit) => unfit.into(),
     }
@@ -66,29 +85,57 @@ pub fn check(daemon: &Daemon, files: Source) -> Response {
 /// Answers `plan`.
 pub fn plan(daemon: &Daemon, files: Source) -> Response {
     let current = daemon.current();
-    match prepare(files, &numbering(daemon), current.as_deref()) {
+    let (numbering, overlays) = kept(daemon);
+    match prepare(files, &overlays, &numbering, current.as_deref()) {
         Ok(prepared) => Response::Planned {
             generation: current.as_ref().map(|current| current.generation),
-            changes: changes(current.as_ref().map(|current| current.policy()), prepared.basis.policy()),
+            changes: changes(current.as_deref(), &prepared),
             diagnostics: prepared.diagnostics,
+            warnings: freeze::refusal(daemon).into_iter().collect(),
         },
         Err(unfit) => unfit.into(),
     }
 }
 
 /// Answers `apply`.
-pub fn apply(daemon: &Daemon, files: Source, because: Option<String>, who: String) -> Response {
+pub fn apply(daemon: &Daemon, files: Source, because: Option<String>, who: Who) -> Response {
+    let response = apply_unless_frozen(daemon, files, because.clone(), &who);
+    let (result, generation) = match &response {
+        Response::Applied(applied) => ("done".into(), Some(applied.generation)),
+        Response::Failed { message } => (format!("refused: {message}"), None),
+        _ => ("refused: the policy has mistakes".into(), None),
+    };
+    let deed = Audit { who, did: "apply".into(), because, generation, result, ..Audit::default() };
+    let unkept = daemon.audit.record(&daemon.journal, None, &deed);
+    match response {
+        Response::Applied(mut applied) => {
+            applied.warnings.extend(unkept);
+            Response::Applied(applied)
+        }
+        other => other,
+    }
+}
+
+fn apply_unless_frozen(daemon: &Daemon, files: Source, because: Option<String>, who: &Who) -> Response {
     let started = Instant::now();
     // Held to the end: one apply at a time.
     let mut state = daemon.state.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(message) = freeze::refusal(daemon) {
+        return Response::Failed { message };
+    }
     let before = daemon.current();
-    let prepared = match prepare(files, state.numbering(), before.as_deref()) {
+    let prepared = match prepare(files, state.overlays(), state.numbering(), before.as_deref()) {
         Ok(prepared) => prepared,
         Err(unfit) => return unfit.into(),
     };
-    let record =
-        Record { applied_at: telemetry::time::now(), who, because, digest: prepared.compiled.digest.to_string() };
-    let changes = changes(before.as_ref().map(|before| before.policy()), prepared.basis.policy());
+    let record = Record {
+        applied_at: telemetry::time::now(),
+        who: who.says.clone().unwrap_or_else(|| who.to_string()),
+        because,
+        digest: prepared.compiled.digest.to_string(),
+        overlay: None,
+    };
+    let changes = changes(before.as_deref(), &prepared);
     let diagnostics = prepared.diagnostics.clone();
     match install(daemon, &mut state, prepared, record) {
         Ok((generation, mut warnings)) => {
@@ -107,6 +154,32 @@ pub fn apply(daemon: &Daemon, files: Source, because: Option<String>, who: Strin
     }
 }
 
+/// Installs the policy in force with something else laid over it. Ports, namespaces and what is in them stay as they
+/// are, whatever state they are in: cutting a leak waits for nothing that it does not need.
+pub fn lay_over(
+    daemon: &Daemon,
+    state: &mut State,
+    current: &Current,
+    overlays: Arc<Overlays>,
+    what: &str,
+) -> anyhow::Result<(u64, Vec<String>)> {
+    let laid = overlays.over(current.basis.policy());
+    let compiled = match compile(&laid, state.numbering(), Some(&current.ground)) {
+        Ok(compiled) => compiled,
+        Err(Unfit::TooLarge(message)) => bail!(message),
+        Err(Unfit::Invalid(_)) => bail!("the policy in force has mistakes"),
+    };
+    let digest = compiled.digest.to_string();
+    let record = Record { digest, overlay: Some(what.to_owned()), ..current.record.clone() };
+    let (basis, files) = (Arc::clone(&current.basis), current.files);
+    let prepared = Prepared { basis, overlays, laid, files, compiled, diagnostics: Vec::new(), told: Vec::new() };
+    let mut gateway = daemon.gateway();
+    let (current, warnings) = switch(daemon, &mut gateway, state, prepared, record, |_| Ok(()), |_| Ok(()))?;
+    let generation = current.generation;
+    daemon.set_current(current);
+    Ok((generation, warnings))
+}
+
 /// Installs as the next generation. Returns it, and what went wrong after the switch.
 pub fn install(
     daemon: &Daemon,
@@ -114,28 +187,60 @@ pub fn install(
     prepared: Prepared,
     record: Record,
 ) -> anyhow::Result<(u64, Vec<String>)> {
-    let Prepared { basis, compiled, .. } = prepared;
-    let (policy, glossary, ground) = (basis.policy(), Arc::clone(&compiled.glossary), Arc::clone(&compiled.ground));
+    let (policy, numbering) = (prepared.laid.clone(), prepared.compiled.glossary.numbering.clone());
     let mut gateway = daemon.gateway();
-    let kept = state.generations()?.last().copied().unwrap_or(0);
-    let generation = next_generation(gateway.generation(), kept);
-    let facts = Gateway::port_facts(policy)?;
-    let desired = namespaces::desired(policy, &glossary.numbering, &facts, &daemon.netns_prefix);
-    state.set_numbering(&glossary.numbering)?;
-    state.write(generation, basis.source(), &record)?;
-    daemon.learn(generation, &glossary);
-
-    let install = |gateway: &mut Gateway| -> anyhow::Result<Digest> {
-        gateway.attach(policy, &glossary.numbering)?;
+    let facts = Gateway::port_facts(&policy)?;
+    let desired = namespaces::desired(&policy, &numbering, &facts, &daemon.netns_prefix);
+    let place = |gateway: &mut Gateway| {
+        gateway.attach(&policy, &numbering)?;
         namespaces::add(&desired).context("the municipalities' network namespaces could not be set up")?;
-        gateway.connect(&desired)?;
-        Ok(gateway.install(&compiled, generation)?.digest)
+        Ok(gateway.connect(&desired)?)
     };
-    let installed = match install(&mut gateway) {
-        Ok(digest) => digest,
+    let retire = |gateway: &mut Gateway| {
+        gateway
+            .retire(&policy, &desired)
+            .and_then(|()| namespaces::remove_others(&desired))
+            .context("the policy is in force, but what the one before needed could not be removed")
+    };
+    let (current, warnings) = match switch(daemon, &mut gateway, state, prepared, record, place, retire) {
+        Ok(switched) => switched,
         Err(error) => {
             undo(daemon, &mut gateway);
-            if let Err(error) = state.forget(generation) {
+            return Err(error);
+        }
+    };
+    let generation = current.generation;
+    daemon.set_current(current);
+    daemon.set_trouble(None);
+    Ok((generation, warnings))
+}
+
+/// Keeps the next generation, has what it needs put in `place`, and switches over to it; what is then left of the one
+/// before is for `retire`. Answers what judges from now on, and what went wrong after the switch.
+fn switch(
+    daemon: &Daemon,
+    gateway: &mut Gateway,
+    state: &mut State,
+    prepared: Prepared,
+    record: Record,
+    place: impl FnOnce(&mut Gateway) -> anyhow::Result<()>,
+    retire: impl FnOnce(&mut Gateway) -> anyhow::Result<()>,
+) -> anyhow::Result<(Current, Vec<String>)> {
+    let Prepared { basis, overlays, laid, files, compiled, .. } = prepared;
+    let (glossary, ground) = (Arc::clone(&compiled.glossary), Arc::clone(&compiled.ground));
+    let kept = state.generations()?.last().copied().unwrap_or(0);
+    let generation = next_generation(gateway.generation(), kept);
+    let overlays_before = Arc::clone(state.overlays());
+    state.set_numbering(&glossary.numbering)?;
+    let installed = keep(state, generation, &basis, &overlays, &record).and_then(|()| {
+        daemon.learn(generation, &glossary);
+        place(gateway)?;
+        Ok(gateway.install(&compiled, generation)?.digest)
+    });
+    let installed = match installed {
+        Ok(digest) => digest,
+        Err(error) => {
+            if let Err(error) = state.forget(generation).and_then(|()| state.set_overlays(&overlays_before)) {
                 log(&format!("{error:#}"));
             }
             return Err(error);
@@ -147,15 +252,29 @@ pub fn install(
     if let Err(error) = state.judges(generation) {
         warnings.push(format!("the policy is in force, but a reboot may bring back the one before: {error:#}"));
     }
-    let retired = gateway.retire(policy, &desired).and_then(|()| namespaces::remove_others(&desired));
-    if let Err(error) = retired {
-        warnings.push(format!("the policy is in force, but what the one before needed could not be removed: {error}"));
+    if let Err(error) = retire(gateway) {
+        warnings.push(format!("{error:#}"));
+    }
+    // The history is of policies: what an overlay repeated is of no more use.
+    let superseded = daemon.current().filter(|before| before.record.overlay.is_some());
+    if let Some(Err(error)) = superseded.map(|before| state.forget(before.generation)) {
+        log(&format!("{error:#}"));
     }
     let (shape, digest) = (Shape::of(&compiled), compiled.digest);
     daemon.integrity.lock().unwrap_or_else(PoisonError::into_inner).note(digest, installed);
-    daemon.set_current(Current { generation, basis, ground, glossary, digest, shape, record });
-    daemon.set_trouble(None);
-    Ok((generation, warnings))
+    Ok((Current { generation, basis, overlays, laid, files, ground, glossary, digest, shape, record }, warnings))
+}
+
+/// What lies over the policy is kept before it judges: whoever was told of an isolation finds it after a crash.
+fn keep(
+    state: &mut State,
+    generation: u64,
+    basis: &Basis,
+    overlays: &Arc<Overlays>,
+    record: &Record,
+) -> anyhow::Result<()> {
+    state.write(generation, basis.source(), record)?;
+    state.set_overlays(overlays)
 }
 
 /// Above both what the kernel has and what was ever kept, and of the other parity than the kernel's.
@@ -188,8 +307,9 @@ pub fn put_in_place(
     namespaces::remove_others(&desired)
 }
 
-fn numbering(daemon: &Daemon) -> Numbering {
-    daemon.state.lock().unwrap_or_else(PoisonError::into_inner).numbering().clone()
+fn kept(daemon: &Daemon) -> (Numbering, Arc<Overlays>) {
+    let state = daemon.state.lock().unwrap_or_else(PoisonError::into_inner);
+    (state.numbering().clone(), Arc::clone(state.overlays()))
 }
 
 fn in_words(source: &Source, diagnostic: &policy::Diagnostic) -> Diagnostic {
@@ -205,9 +325,9 @@ fn in_words(source: &Source, diagnostic: &policy::Diagnostic) -> Diagnostic {
     }
 }
 
-/// A plan, one line a difference.
-fn changes(old: Option<&Policy>, new: &Policy) -> Vec<Change> {
-    let plan = policy::plan(old, new);
+/// A plan, one line a difference: of the files, and of what lies over them.
+fn changes(before: Option<&Current>, prepared: &Prepared) -> Vec<Change> {
+    let plan = policy::plan(before.map(|before| before.basis.policy()), prepared.basis.policy());
     let mut changes = Vec::new();
     let mut tell = |municipality: Option<&str>, text: String| {
         changes.push(Change { municipality: municipality.map(str::to_owned), text });
@@ -222,6 +342,7 @@ fn changes(old: Option<&Policy>, new: &Policy) -> Vec<Change> {
         }
         municipality.changes.iter().for_each(|change| tell(id, words(change)));
     }
+    prepared.told.iter().for_each(|(id, text)| tell(Some(id), text.clone()));
     changes
 }
 

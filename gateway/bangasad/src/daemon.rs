@@ -5,10 +5,12 @@ use std::time::{Instant, SystemTime};
 
 use dataplane::Gateway;
 use dataplane::install::Shape;
-use policy::{Basis, Digest, Glossary, Ground, Policy};
+use policy::{Basis, Digest, Glossary, Ground, Overlays, Policy};
 use telemetry::{Journal, Words};
 
+use crate::audit::AuditFile;
 use crate::budgets::Usage;
+use crate::freeze::Freeze;
 use crate::inspectors::Inspectors;
 use crate::log;
 use crate::state::{Record, State};
@@ -34,8 +36,12 @@ pub struct Daemon {
     pub trouble: Mutex<Option<String>>,
     /// Processes that look into connections.
     pub inspectors: Inspectors,
+    /// Whether policy may change.
+    pub freeze: Mutex<Freeze>,
     /// Where events go.
     pub journal: Journal,
+    /// What was done to the gateway.
+    pub audit: AuditFile,
     /// Prefix of namespaces.
     pub netns_prefix: String,
     /// When this process started.
@@ -51,7 +57,13 @@ pub struct Current {
     /// Its generation.
     pub generation: u64,
     /// Its files as they were checked: what has not changed since is not checked again.
-    pub basis: Basis,
+    pub basis: Arc<Basis>,
+    /// What operators laid over it.
+    pub overlays: Arc<Overlays>,
+    /// What comes of both: the tables are made of that.
+    pub laid: Policy,
+    /// Digest of its files.
+    pub files: Digest,
     /// Nor compiled.
     pub ground: Arc<Ground>,
     /// Its numbers in words.
@@ -65,9 +77,9 @@ pub struct Current {
 }
 
 impl Current {
-    /// What its files say.
+    /// What judges: what its files say, with what was laid over it.
     pub fn policy(&self) -> &Policy {
-        self.basis.policy()
+        &self.laid
     }
 }
 

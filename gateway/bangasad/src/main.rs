@@ -2,11 +2,14 @@
 //! what happens, and takes over what is pinned when it starts.
 
 mod apply;
+mod audit;
 mod budgets;
 mod daemon;
 mod events;
+mod freeze;
 mod inspectors;
 mod options;
+mod overlays;
 mod overview;
 mod server;
 mod start;

@@ -12,11 +12,12 @@ use control::status::{CounterStatus, EventStatus, MunicipalityStatus, PortStatus
 use dataplane::gateway::{BudgetReading, InspectorWay};
 use dataplane::links::{Link, mac_text};
 use dataplane::readings::Readings;
+use telemetry::metrics::OverlayCounts;
 use telemetry::{Snapshot, Words};
 
 use crate::daemon::{Current, Daemon};
 use crate::watch::Integrity;
-use crate::{budgets, inspectors};
+use crate::{budgets, freeze, inspectors, overlays};
 
 /// What the kernel says, read in one go.
 struct Kernel {
@@ -103,6 +104,11 @@ pub fn status(daemon: &Daemon) -> anyhow::Result<Status> {
         digest_installed: integrity.installed.map(|digest| digest.to_string()),
         digest_matches,
         digest_checked_at: integrity.checked_at.clone(),
+        digest_policy: current.map(|current| current.files.to_string()),
+        digest_overlays: current.map(|current| overlays::digest(&current.overlays)),
+        frozen: freeze::now(daemon),
+        isolations: current.map(|current| current.overlays.isolations.clone()).unwrap_or_default(),
+        indicators: current.map_or(0, |current| current.overlays.indicator_count() as u64),
         flows: kernel.flows.iter().sum(),
         flow_capacity: kernel.flow_capacity,
         municipalities: municipalities(daemon, words, current, &kernel),
@@ -203,6 +209,17 @@ fn events(daemon: &Daemon, readings: &Readings) -> EventStatus {
     }
 }
 
+/// What lies over the policy, counted.
+fn lying_over(daemon: &Daemon, current: Option<&Current>) -> OverlayCounts {
+    let frozen_until = freeze::now(daemon).map(|held| held.until.map_or(f64::INFINITY, |until| until.0 as f64));
+    let Some(current) = current else { return OverlayCounts { frozen_until, ..OverlayCounts::default() } };
+    let towns = current.policy().municipalities.iter();
+    let count = |id: Option<&str>| current.overlays.isolations_of(id) as u64;
+    let isolations = towns.map(|town| (Some(town.id.clone()), count(Some(&town.id)))).chain([(None, count(None))]);
+    let indicators = current.overlays.indicator_count() as u64;
+    OverlayCounts { isolations: isolations.collect(), indicators, frozen_until }
+}
+
 /// What Prometheus reads.
 pub fn metrics(daemon: &Daemon) -> anyhow::Result<String> {
     let kernel = read(daemon)?;
@@ -247,6 +264,7 @@ pub fn metrics(daemon: &Daemon) -> anyhow::Result<String> {
         events_lost_followers: events.lost_followers,
         coverage: inspectors::coverage(&daemon.inspectors),
         limits: budgets::metrics(daemon, &kernel.budgets),
+        overlays: lying_over(daemon, current),
         started_at: daemon.started_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64(),
     })
 }

@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use control::{LONGEST_LINE, Request, Response};
+use policy::Overlays;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf, UCred};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
 use crate::daemon::Daemon;
 use crate::options::Options;
-use crate::{apply, events, inspectors, log, overview, watch};
+use crate::{apply, audit, events, freeze, inspectors, log, overlays, overview, watch};
 
 /// Connections at one time; more wait.
 const CONNECTIONS: usize = 256;
@@ -44,6 +45,7 @@ pub async fn run(daemon: Daemon, options: &Options) -> anyhow::Result<()> {
         std::thread::Builder::new().name("ring".into()).spawn(move || events::run(&daemon, ring))?;
     }
     tokio::spawn(watch::run(Arc::clone(&daemon)));
+    tokio::spawn(overlays::run(Arc::clone(&daemon)));
     inspectors::serve(&daemon)?;
     tokio::spawn(inspectors::run(Arc::clone(&daemon)));
     let scraped = Arc::clone(&daemon);
@@ -121,6 +123,7 @@ async fn accept(daemon: &Arc<Daemon>, listener: UnixListener) {
 }
 
 async fn converse(daemon: Arc<Daemon>, room: &Room, stream: UnixStream) -> anyhow::Result<()> {
+    let peer = stream.peer_cred()?;
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader.take(SHORT_LINE));
     let mut line = Vec::new();
@@ -151,18 +154,25 @@ async fn converse(daemon: Arc<Daemon>, room: &Room, stream: UnixStream) -> anyho
     if carries_policy && policy_permit.is_none() {
         policy_permit = Some(room.policies.acquire().await?);
     }
-    let response = tokio::task::spawn_blocking(move || respond(&daemon, request)).await;
+    let response = tokio::task::spawn_blocking(move || respond(&daemon, request, &peer)).await;
     let response = response
         .unwrap_or_else(|_| Response::Failed { message: "the daemon failed inside; its log says where".into() });
     drop(policy_permit);
     answer(&mut writer, &response).await
 }
 
-fn respond(daemon: &Daemon, request: Request) -> Response {
+fn respond(daemon: &Daemon, request: Request, peer: &UCred) -> Response {
     match request {
         Request::Check { files } => apply::check(daemon, files),
         Request::Plan { files } => apply::plan(daemon, files),
-        Request::Apply { files, because, who } => apply::apply(daemon, files, because, who),
+        Request::Apply { files, because, who } => apply::apply(daemon, files, because, audit::who(peer, Some(who))),
+        Request::Overlay { change, because, who } => {
+            overlays::change(daemon, change, because, audit::who(peer, Some(who)))
+        }
+        Request::Overlays => overlays::list(daemon),
+        Request::Freeze { until, because, who } => freeze::freeze(daemon, until, because, audit::who(peer, Some(who))),
+        Request::Thaw { because, who } => freeze::thaw(daemon, because, audit::who(peer, Some(who))),
+        Request::Frozen => Response::Frozen { freeze: freeze::now(daemon) },
         Request::Status => match overview::status(daemon) {
             Ok(status) => Response::Status(Box::new(status)),
             Err(error) => Response::Failed { message: format!("{error:#}") },
@@ -178,7 +188,7 @@ fn policy(daemon: &Daemon, generation: Option<u64>) -> Response {
         return Response::Failed { message: "no policy is installed yet".into() };
     };
     match state.read(generation) {
-        Ok((files, _)) => Response::Policy { generation, files },
+        Ok((files, _)) => Response::Policy { generation, files, overlays: Overlays::clone(state.overlays()) },
         Err(error) => Response::Failed { message: format!("generation {generation} is not kept: {error:#}") },
     }
 }

@@ -12,7 +12,9 @@ use policy::Source;
 use telemetry::{Journal, Output};
 
 use crate::apply::{self, Prepared, Unfit};
+use crate::audit::AuditFile;
 use crate::daemon::{Current, Daemon};
+use crate::freeze::Freeze;
 use crate::inspectors::{self, Inspectors};
 use crate::log;
 use crate::options::Options;
@@ -43,6 +45,8 @@ pub fn start(options: &Options) -> anyhow::Result<Daemon> {
         usage: Mutex::default(),
         trouble: Mutex::default(),
         inspectors: Inspectors::new(options.inspectors()?),
+        freeze: Mutex::new(Freeze::open(&options.state)?),
+        audit: AuditFile::open(&options.state)?,
         journal,
         netns_prefix: options.netns_prefix.clone(),
         started: Instant::now(),
@@ -79,6 +83,7 @@ fn begin(daemon: &Daemon, given: Option<&Path>) -> anyhow::Result<()> {
         who: "bangasad --policy".into(),
         because: Some(format!("first start with `{}`", directory.display())),
         digest: String::new(),
+        overlay: None,
     };
     install(daemon, &mut state, control::read_directory(directory)?, record)
 }
@@ -132,7 +137,7 @@ fn adopt(daemon: &Daemon, state: &mut State, generation: u64) -> anyhow::Result<
         "generation {generation} goes on judging, but this version cannot read its policy; start the version that applied \
          it, or apply a policy"
     ))?;
-    let Prepared { basis, compiled, .. } = &prepared;
+    let Prepared { basis, overlays, compiled, .. } = &prepared;
     let (glossary, digest, shape) = (Arc::clone(&compiled.glossary), compiled.digest, Shape::of(compiled));
     daemon.learn(generation, &glossary);
     if let Err(error) = state.judges(generation) {
@@ -144,9 +149,11 @@ fn adopt(daemon: &Daemon, state: &mut State, generation: u64) -> anyhow::Result<
         let installed = gateway.digest(&shape)?;
         daemon.integrity.lock().unwrap_or_else(PoisonError::into_inner).note(digest, installed);
         let (glossary, record) = (Arc::clone(&glossary), record.clone());
-        let (basis, ground) = (basis.clone(), Arc::clone(&compiled.ground));
-        daemon.set_current(Current { generation, basis, ground, glossary, digest, shape, record });
-        apply::put_in_place(&mut gateway, prepared.basis.policy(), numbering, &daemon.netns_prefix).context(format!(
+        let (basis, overlays, ground) = (Arc::clone(basis), Arc::clone(overlays), Arc::clone(&compiled.ground));
+        let (laid, files) = (prepared.laid.clone(), prepared.files);
+        let current = Current { generation, basis, overlays, laid, files, ground, glossary, digest, shape, record };
+        daemon.set_current(current);
+        apply::put_in_place(&mut gateway, &prepared.laid, numbering, &daemon.netns_prefix).context(format!(
             "generation {generation} goes on judging, but not everything it needs is in place; mend what follows, or apply \
              another policy"
         ))?;
@@ -162,7 +169,7 @@ fn adopt(daemon: &Daemon, state: &mut State, generation: u64) -> anyhow::Result<
 }
 
 fn prepared(source: Source, state: &State) -> anyhow::Result<Prepared> {
-    match apply::prepare(source, state.numbering(), None) {
+    match apply::prepare(source, state.overlays(), state.numbering(), None) {
         Ok(prepared) => Ok(prepared),
         Err(Unfit::TooLarge(message)) => bail!(message),
         Err(Unfit::Invalid(diagnostics)) => {

@@ -6,21 +6,25 @@
 //! generations/12/record.json  who, when, why, digest
 //! generations/12/policy/…     the files
 //! generations/12/pending      until the kernel has switched to it
+//! isolations.json             who is cut off by a command, indicators.json: what is blocked, freeze.json
+//! audit.jsonl                 who did what
 //! ```
 //! Everything is written beside its place and renamed into it. A generation is written before the kernel switches to
 //! it: which one judges is the kernel's word, never this directory's.
 
 mod files;
+pub mod sealed;
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use dataplane::gateway::lock_patiently;
-use policy::{Numbering, Source};
+use policy::{Numbering, Overlays, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::log;
@@ -30,12 +34,17 @@ use files::{random, read_files, remove, sound, sync_directory, write_durably};
 const KEPT: usize = 50;
 /// File in a generation that has not judged yet.
 const PENDING: &str = "pending";
+/// Who is cut off by a command.
+const ISOLATIONS: &str = "isolations.json";
+/// What is blocked by a command.
+const INDICATORS: &str = "indicators.json";
 
 /// The state directory, locked.
 #[derive(Debug)]
 pub struct State {
     directory: PathBuf,
     numbers: Numbers,
+    overlays: Arc<Overlays>,
     _lock: File,
 }
 
@@ -56,6 +65,9 @@ pub struct Record {
     pub because: Option<String>,
     /// Digest of its tables.
     pub digest: String,
+    /// What was laid over the policy of the generation before, which this one repeats; none: a policy was applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlay: Option<String>,
 }
 
 impl State {
@@ -82,7 +94,11 @@ impl State {
             }
             Err(error) => return Err(error).with_context(|| format!("cannot read `{}`", path.display())),
         };
-        let state = Self { directory: directory.into(), numbers, _lock: lock };
+        let isolations = sealed::read(&directory.join(ISOLATIONS), "releases everybody who was cut off by a command")?;
+        let indicators = sealed::read(&directory.join(INDICATORS), "unblocks what was blocked by a command")?;
+        let overlays =
+            Overlays { isolations: isolations.unwrap_or_default(), indicators: indicators.unwrap_or_default() };
+        let state = Self { directory: directory.into(), numbers, overlays: Arc::new(overlays), _lock: lock };
         // A start changes nothing else: it works on a disk that is full.
         if is_new {
             state.write_numbers(&state.numbers)?;
@@ -108,6 +124,25 @@ impl State {
             self.write_numbers(&numbers)?;
             self.numbers = numbers;
         }
+        Ok(())
+    }
+
+    /// What lies over the policy.
+    pub fn overlays(&self) -> &Arc<Overlays> {
+        &self.overlays
+    }
+
+    /// Keeps what lies over the policy from now on.
+    pub fn set_overlays(&mut self, overlays: &Arc<Overlays>) -> anyhow::Result<()> {
+        if self.overlays.isolations != overlays.isolations {
+            sealed::write(&self.directory.join(ISOLATIONS), &overlays.isolations)?;
+            // One after the other, so that what was written is known when the other cannot be.
+            Arc::make_mut(&mut self.overlays).isolations.clone_from(&overlays.isolations);
+        }
+        if self.overlays.indicators != overlays.indicators {
+            sealed::write(&self.directory.join(INDICATORS), &overlays.indicators)?;
+        }
+        self.overlays = Arc::clone(overlays);
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! Owns the words of that conversation, the blocking client, the line that `replay` and `events` print, and the
 //! reading of a policy directory. Not here: what the daemon does with a request, how the command line shows an answer.
 
+pub mod audit;
 pub mod client;
 pub mod directory;
 mod files;
@@ -12,11 +13,12 @@ pub mod request;
 pub mod response;
 pub mod status;
 
+pub use audit::{Audit, Who};
 pub use client::{Client, ClientError, EventStream};
 pub use directory::{DirectoryError, read_directory};
 pub use line::Line;
-pub use request::Request;
-pub use response::{Applied, Change, Diagnostic, Response};
+pub use request::{OverlayChange, Request};
+pub use response::{Applied, Change, Diagnostic, Overlaid, Response};
 pub use status::Status;
 
 /// Where the daemon listens unless told otherwise.

@@ -3,8 +3,11 @@
 use policy::Judgement;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Audit;
+
 /// One packet and what was said about it. Keys keep this order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Line {
     /// Packet number in the capture, from 1; only in a replay.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,6 +76,9 @@ pub struct Line {
     /// What the inspector saw of a connection that has ended; the line is about that connection, not about a packet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Box<TlsLine>>,
+    /// What somebody did to the gateway; the line is about that and has besides no more than its time and municipality.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Box<Audit>>,
 }
 
 /// A budget that is nearly used up, or no longer. The line's `limit` names it, its `verdict` is `warning`.

@@ -1,6 +1,8 @@
 //! What the command line asks.
 
+use ipnet::IpNet;
 use policy::Source;
+use policy::overlay::Moment;
 use serde::{Deserialize, Serialize};
 
 /// One request; the first and only line that a client sends on a connection.
@@ -42,5 +44,67 @@ pub enum Request {
     Policy {
         /// Which; none: the installed one.
         generation: Option<u64>,
+    },
+    /// Change what lies over the policy. Answer: `Overlaid`.
+    Overlay {
+        /// How.
+        #[serde(flatten)]
+        change: OverlayChange,
+        /// Why, in the operator's words.
+        because: String,
+        /// Who asks, by their own account; the kernel's is kept beside it.
+        who: String,
+    },
+    /// What lies over the policy. Answer: `Overlays`.
+    Overlays,
+    /// Refuse changes of policy. Answer: `Frozen`.
+    Freeze {
+        /// Until when.
+        until: Moment,
+        /// Why, in the operator's words.
+        because: String,
+        /// Who asks.
+        who: String,
+    },
+    /// Allow changes of policy again. Answer: `Frozen`.
+    Thaw {
+        /// Why, in the operator's words.
+        because: String,
+        /// Who asks.
+        who: String,
+    },
+    /// Whether changes of policy are refused. Answer: `Frozen`.
+    Frozen,
+}
+
+/// One change of the overlays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum OverlayChange {
+    /// Cut somebody off.
+    Isolate {
+        /// As [`policy::overlay::Target::parse`] reads it.
+        target: String,
+        /// For how long; none: until it is released.
+        for_seconds: Option<u64>,
+    },
+    /// Take that back.
+    Release {
+        /// As it was named.
+        target: String,
+    },
+    /// Block prefixes for everybody.
+    Block {
+        /// Which.
+        prefixes: Vec<IpNet>,
+        /// For how long; none: until they are removed.
+        for_seconds: Option<u64>,
+        /// Whether to do it although something speaks against it.
+        force: bool,
+    },
+    /// Take that back.
+    Unblock {
+        /// Which.
+        prefixes: Vec<IpNet>,
     },
 }

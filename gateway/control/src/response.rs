@@ -1,6 +1,7 @@
 //! What the daemon answers.
 
-use policy::Source;
+use policy::overlay::{Moment, Origin};
+use policy::{Overlays, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::status::Status;
@@ -27,6 +28,9 @@ pub enum Response {
         changes: Vec<Change>,
         /// Nothing but warnings.
         diagnostics: Vec<Diagnostic>,
+        /// Why it could not be applied now.
+        #[serde(default)]
+        warnings: Vec<String>,
     },
     /// To `apply`.
     Applied(Applied),
@@ -41,12 +45,42 @@ pub enum Response {
         /// Its files.
         #[serde(with = "crate::files")]
         files: Source,
+        /// What lies over it now.
+        #[serde(default)]
+        overlays: Overlays,
+    },
+    /// To `overlay`.
+    Overlaid(Overlaid),
+    /// To `overlays`.
+    Overlays {
+        /// All of them.
+        overlays: Overlays,
+    },
+    /// To `freeze`, `thaw` and `frozen`.
+    Frozen {
+        /// Until when, and who said so; none: policy may change.
+        freeze: Option<Origin>,
     },
     /// It could not be done; nothing was changed unless the message says so.
     Failed {
         /// What went wrong and what to do, in one sentence.
         message: String,
     },
+}
+
+/// What lies over the policy has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overlaid {
+    /// The generation that judges from now on.
+    pub generation: u64,
+    /// What was done, to whom, in the words in which it is kept.
+    pub done: String,
+    /// When it ends by itself.
+    pub until: Option<Moment>,
+    /// What the operator should know besides.
+    pub warnings: Vec<String>,
+    /// Milliseconds from request to flip.
+    pub took_ms: u64,
 }
 
 /// A mistake in a policy, or a warning.

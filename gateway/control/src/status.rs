@@ -1,5 +1,6 @@
 //! The running gateway at one moment. Field names are those of metrics and events.
 
+use policy::overlay::{Isolation, Origin};
 use serde::{Deserialize, Serialize};
 
 /// Answer to `status`, and what `bangasa status --json` prints.
@@ -31,6 +32,21 @@ pub struct Status {
     pub digest_matches: bool,
     /// When the installed tables were last read, RFC 3339.
     pub digest_checked_at: Option<String>,
+    /// Digest of the policy's files, which the tables are made of;
+    #[serde(default)]
+    pub digest_policy: Option<String>,
+    /// and of what lies over them.
+    #[serde(default)]
+    pub digest_overlays: Option<String>,
+    /// Until when policy does not change, and who said so.
+    #[serde(default)]
+    pub frozen: Option<Origin>,
+    /// Who is cut off by a command.
+    #[serde(default)]
+    pub isolations: Vec<Isolation>,
+    /// Prefixes that are blocked by a command.
+    #[serde(default)]
+    pub indicators: u64,
     /// Every port.
     pub ports: Vec<PortStatus>,
     /// Live flows.

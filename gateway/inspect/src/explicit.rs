@@ -93,7 +93,7 @@ impl Serving<'_> {
         let (from, to) = (self.session.client.ip(), self.session.destination);
         tokio::select! {
             ended = self.pass(client, input, relayed, server, json) => ended,
-            () = until_refused(settings, from, to) => Err(Reason::PacketRule),
+            reason = until_refused(settings, from, to) => Err(reason),
         }
     }
 
@@ -182,11 +182,7 @@ impl Serving<'_> {
 
     /// What a client is told that may not reach what it asked for.
     fn refused(&mut self, why: Refused<'_>, json: bool) -> Failure {
-        let reason = match why {
-            Refused::Special | Refused::Ours => Reason::BadDestination,
-            Refused::Isolated => Reason::Isolated,
-            Refused::Rule(_) | Refused::Default => Reason::PacketRule,
-        };
+        let reason = reason(&why);
         if let Refused::Rule(rule) = why {
             self.session.rule = Some(Rule::from(rule));
         }
@@ -200,16 +196,24 @@ impl Serving<'_> {
     }
 }
 
+fn reason(why: &Refused<'_>) -> Reason {
+    match why {
+        Refused::Special | Refused::Ours => Reason::BadDestination,
+        Refused::Isolated => Reason::Isolated,
+        Refused::Rule(_) | Refused::Default => Reason::PacketRule,
+    }
+}
+
 /// Settings as they come.
 pub(crate) type Settings = watch::Receiver<Option<Arc<Active>>>;
 
-/// Waits for a policy by which a client may not reach an address any more.
-async fn until_refused(mut settings: Settings, client: IpAddr, destination: SocketAddr) {
+/// Waits for a policy by which a client may not reach an address any more, and answers why.
+async fn until_refused(mut settings: Settings, client: IpAddr, destination: SocketAddr) -> Reason {
     while settings.changed().await.is_ok() {
         let active = settings.borrow_and_update().clone();
         let reach = active.as_ref().and_then(|active| active.reach.as_ref());
-        if reach.is_some_and(|reach| reach.judge(client, destination).is_err()) {
-            return;
+        if let Some(Err(why)) = reach.map(|reach| reach.judge(client, destination)) {
+            return reason(&why);
         }
     }
     std::future::pending().await

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::explicit::Settings;
 use crate::http::{Protocol, relay};
 use crate::names::Belongs;
 use crate::open::{self, Next, Opening};
@@ -69,7 +70,11 @@ pub async fn serve(shared: Arc<Shared>, client: TcpStream, arrival: Arrival) {
             let mut connection =
                 Serving { active, session: &mut session, bytes: &bytes, settings: settings.clone(), asked: None };
             let ended = match arrival {
-                Arrival::Transparent => connection.go(client, Vec::new(), None).await,
+                Arrival::Transparent => tokio::select! {
+                    biased;
+                    () = until_cut_off(settings, from.ip(), destination.ip()) => Err(Reason::Isolated),
+                    ended = connection.go(client, Vec::new(), None) => ended,
+                },
                 Arrival::Explicit => connection.ask(client, settings).await,
             };
             match ended {
@@ -390,6 +395,19 @@ impl Serving<'_> {
         self.session.action = TlsAction::Block;
         tell::refuse(client, kind);
         if reason == Reason::Rule { Ok(()) } else { Err(reason) }
+    }
+}
+
+/// Waits for a policy by which the client is cut off from the server, in whatever state their connection is.
+async fn until_cut_off(mut settings: Settings, client: IpAddr, server: IpAddr) {
+    loop {
+        let holds = |active: &Arc<Active>| active.cut_off.holds(client, server);
+        if settings.borrow_and_update().as_ref().is_some_and(holds) {
+            return;
+        }
+        if settings.changed().await.is_err() {
+            return std::future::pending().await;
+        }
     }
 }
 

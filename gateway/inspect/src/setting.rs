@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use certify::{Authority, Moment};
+use policy::CutOff;
 use policy::http::HttpDecider;
 use policy::proxy::{Reach, pac};
 use policy::tls::{Decider, Limits, OnBadCertificate};
@@ -34,6 +35,8 @@ pub struct Active {
     pub names: Arc<Names>,
     /// What of the setting cannot be used.
     pub warning: Option<String>,
+    /// Who is cut off.
+    pub cut_off: CutOff,
     /// What clients may reach by the proxy; none: there is no proxy.
     pub reach: Option<Reach>,
     /// The file by which browsers find the proxy, but for its first line.
@@ -90,6 +93,7 @@ impl Active {
             names,
             warning,
             http: Arc::new(HttpDecider::new(view.clone())?),
+            cut_off: CutOff::of(&view),
             reach: Reach::new(&view)?,
             pac: pac::script(&view).unwrap_or_default(),
             decider: Decider::new(view)?,

@@ -215,7 +215,7 @@ pub enum Reason {
     NotReady,
     /// A packet rule, or their default, denies the client what it asked the proxy for.
     PacketRule,
-    /// The client is cut off, and asked the proxy for what is not essential.
+    /// The client is cut off, and what it called is not essential.
     Isolated,
     /// The proxy was asked for an address that no host on the Internet has: ours, or a special one.
     BadDestination,
@@ -293,7 +293,7 @@ impl Reason {
             Self::Overruled => "it was open, and a newer policy decides otherwise",
             Self::NotReady => "there was no policy yet, or the inspector was ending",
             Self::PacketRule => "a packet rule denied what the proxy was asked for",
-            Self::Isolated => "the client was cut off and asked the proxy for what is not essential",
+            Self::Isolated => "the client was cut off, and what it called is not essential",
             Self::BadDestination => "the proxy was asked for an address of ours, or for one that no host has",
         }
     }

@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub coverage: Vec<Coverage>,
     /// What became of budgets.
     pub limits: LimitReading,
+    /// What lies over the policy.
+    pub overlays: OverlayCounts,
     /// When the daemon started, seconds since 1970.
     pub started_at: f64,
 }
@@ -50,6 +52,17 @@ pub struct LimitReading {
     pub limited: Vec<(String, Limit, Direction, u64)>,
     /// Municipality, limit, direction of the budget (`both` where it has none), and how much of it is used, 1 being all.
     pub used: Vec<(String, Limit, String, f64)>,
+}
+
+/// What operators laid over the policy.
+#[derive(Clone, Debug, Default)]
+pub struct OverlayCounts {
+    /// Isolations by municipality; none: of everybody.
+    pub isolations: Vec<(Option<String>, u64)>,
+    /// Prefixes that are blocked for everybody.
+    pub indicators: u64,
+    /// When the freeze ends, seconds since 1970; none: nothing is frozen.
+    pub frozen_until: Option<f64>,
 }
 
 /// What one municipality's inspector did.
@@ -74,6 +87,7 @@ pub fn encode(snapshot: &Snapshot) -> anyhow::Result<String> {
     events(&registry, snapshot)?;
     coverage(&registry, &snapshot.coverage)?;
     limits(&registry, &snapshot.limits)?;
+    overlays(&registry, &snapshot.overlays)?;
     let flows = IntGaugeVec::new(Opts::new("bangasa_flows", "live flows, by municipality"), &["municipality"])?;
     for (municipality, count) in &snapshot.flows {
         flows.with_label_values(&[municipality]).set(clamp(*count));
@@ -208,6 +222,24 @@ fn limits(registry: &Registry, reading: &LimitReading) -> anyhow::Result<()> {
     register(registry, used)
 }
 
+/// What operators laid over the policy.
+fn overlays(registry: &Registry, overlays: &OverlayCounts) -> anyhow::Result<()> {
+    let help = "isolations that were ordered by a command, by municipality; without one: of everybody";
+    let isolations = IntGaugeVec::new(Opts::new("bangasa_isolations", help), &["municipality"])?;
+    for (municipality, count) in &overlays.isolations {
+        isolations.with_label_values(&[named(municipality)]).set(clamp(*count));
+    }
+    register(registry, isolations)?;
+    let help = "prefixes that were blocked by a command, for everybody";
+    gauge(registry, "bangasa_indicators", help, overlays.indicators)?;
+    let help = "1 if changes of policy are refused, else 0";
+    gauge(registry, "bangasa_frozen", help, overlays.frozen_until.is_some().into())?;
+    let help = "when changes of policy are no longer refused, in seconds since 1970; 0: they are not";
+    let until = Gauge::new("bangasa_frozen_until_seconds", help)?;
+    until.set(overlays.frozen_until.unwrap_or(0.0));
+    register(registry, until)
+}
+
 fn reasons() -> String {
     let all: Vec<String> = Reason::ALL.iter().map(|reason| format!("{}: {}", reason.name(), reason.help())).collect();
     all.join("; ")
@@ -267,5 +299,27 @@ mod tests {
         for reason in Reason::ALL {
             assert!(text.contains(reason.help()), "{} is not explained", reason.name());
         }
+    }
+
+    #[test]
+    fn overlays_are_counted_and_nothing_is_frozen_until_it_is() {
+        let isolations = vec![(Some("sendai".into()), 2), (None, 1)];
+        let overlays = OverlayCounts { isolations, indicators: 100_000, frozen_until: None };
+        let text = encode(&Snapshot { overlays: overlays.clone(), ..Snapshot::default() }).unwrap();
+        for line in [
+            r#"bangasa_isolations{municipality="sendai"} 2"#,
+            r#"bangasa_isolations{municipality=""} 1"#,
+            "bangasa_indicators 100000",
+            "bangasa_frozen 0",
+            "bangasa_frozen_until_seconds 0",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        let overlays = OverlayCounts { frozen_until: Some(1_800_000_000.0), ..overlays };
+        let text = encode(&Snapshot { overlays, ..Snapshot::default() }).unwrap();
+        assert!(
+            text.contains("bangasa_frozen 1\n") && text.contains("bangasa_frozen_until_seconds 1800000000"),
+            "{text}"
+        );
     }
 }

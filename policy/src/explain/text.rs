@@ -30,7 +30,7 @@ impl fmt::Display for Explanation {
         if let Some(http) = &self.http {
             then(f, http.action.name(), "HTTP", http.rule.as_ref())?;
         }
-        Ok(())
+        self.overlays.iter().try_for_each(|overlay| write!(f, "\nby command: {overlay}"))
     }
 }
 

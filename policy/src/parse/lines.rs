@@ -104,7 +104,7 @@ fn lines<T>(text: &str, plain: impl Fn(&mut Cursor<'_>) -> Option<T>) -> impl It
 }
 
 /// What a line says, and where in it that begins.
-pub(super) fn entry(whole: &str, is_first: bool) -> Option<(usize, &str)> {
+pub(crate) fn entry(whole: &str, is_first: bool) -> Option<(usize, &str)> {
     let line = if is_first { whole.trim_start_matches('\u{feff}') } else { whole };
     let said = line.split_once('#').map_or(line, |(said, _)| said);
     let entry = said.trim();

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::check::ranges::Ranges;
-use crate::checked::{Action, Isolation, Municipality, Policy, Prefixes, Proxy, Rule, Service};
+use crate::checked::{Action, Municipality, Policy, Prefixes, Proxy, Rule, Service};
 use crate::tls::{Layer, Lists, RuleRef};
 
 /// A municipality's proxy, and the packet rules that hold for what is asked of it.
@@ -20,10 +20,6 @@ pub struct ProxyView {
     pub rules: Vec<PacketRule>,
     /// What no rule matches.
     pub default: Action,
-    /// Who is cut off.
-    pub isolation: Isolation,
-    /// What those reach all the same.
-    pub essential: Vec<IpNet>,
     /// The addresses of all municipalities, and the gateway's own among them.
     pub ours: Prefixes,
 }
@@ -57,8 +53,6 @@ impl ProxyView {
             direct_prefixes: proxy.direct_prefixes.clone(),
             rules,
             default: municipality.egress.default,
-            isolation: municipality.isolation.clone(),
-            essential: policy.essential.clone(),
             ours: ours(policy),
         }
     }

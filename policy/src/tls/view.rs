@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::lookup::LISTS;
 use super::{Bypass, ClientCertificates, Ech, Layer, Limits, Names, OnBadCertificate, Opening, TlsAction};
-use crate::checked::{Addresses, Hosts, HttpRule, Policy, Prefixes, Service, TlsRule};
+use crate::checked::{Addresses, Hosts, HttpRule, Isolation, Policy, Prefixes, Service, TlsRule};
 use crate::http::{MicrosoftTenants, ViewHttpRule};
 use crate::proxy::ProxyView;
 use crate::source::Location;
 
 /// The version of [`View`]: whoever receives another one refuses it.
-pub const VIEW_VERSION: u32 = 2;
+pub const VIEW_VERSION: u32 = 3;
 
 /// One municipality's TLS policy, the prefecture's part included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,10 @@ pub struct View {
     pub prefixes: Vec<IpNet>,
     /// The gateway's own addresses where the municipality is attached, with the length of their segment.
     pub gateway: Vec<IpNet>,
+    /// Who is cut off.
+    pub isolation: Isolation,
+    /// What those reach all the same.
+    pub essential: Vec<IpNet>,
     /// The prefecture's rules, then the municipality's: the first match wins.
     pub rules: Vec<ViewRule>,
     /// Lists that rules refer to.
@@ -149,6 +153,8 @@ impl View {
             name: municipality.name.clone(),
             prefixes: municipality.prefixes.iter().chain(&municipality.published).copied().collect(),
             gateway: municipality.attachments.iter().flat_map(|it| &it.addresses).copied().collect(),
+            isolation: municipality.isolation.clone(),
+            essential: policy.essential.clone(),
             rules,
             addresses: lists.addresses,
             names: lists.names,

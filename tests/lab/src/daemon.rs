@@ -102,6 +102,20 @@ impl Daemon {
         Ok(command)
     }
 
+    /// `bangasa` with arguments to its end, which must be good; what it printed.
+    pub fn order(&self, arguments: &[&str]) -> Result<String> {
+        Ok(process::text(&process::run(&mut self.bangasa(arguments)?)?.stdout))
+    }
+
+    /// `bangasa` with arguments, which must refuse; what it says.
+    pub fn refusal(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.bangasa(arguments)?.output()?;
+        if output.status.success() {
+            bail!("`bangasa {}` was not refused: {}", arguments.join(" "), process::text(&output.stdout));
+        }
+        Ok(process::text(&output.stderr))
+    }
+
     /// `bangasa status --json`.
     pub fn status(&self) -> Result<Status> {
         let output = process::run(&mut self.bangasa(["status", "--json"])?)?;

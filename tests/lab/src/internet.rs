@@ -40,6 +40,8 @@ pub const CLOSED_NAME: &str = "www.bank.example";
 pub const ELSEWHERE_NAME: &str = "elsewhere.bank.example";
 /// A name of the web server whose certificate nobody has issued.
 pub const SELF_SIGNED_NAME: &str = "self-signed.example.jp";
+/// A name of the web server under which it notes every field of every request: see [`Internet::witnessed`].
+pub const WITNESS_NAME: &str = "witness.example.jp";
 /// Where nginx listens.
 pub const WEB_PORTS: [u16; 2] = [80, 8080];
 /// Where nginx speaks TLS, HTTP/2 as well as HTTP/1.1.
@@ -126,13 +128,27 @@ impl Internet {
 
     /// What nginx serves as `/large`.
     pub fn large_file(&self) -> PathBuf {
-        self.directory.join("www/large")
+        self.file("large")
     }
 
     /// One line per request that nginx has answered: client address, client port, address it came to, request.
     pub fn requests(&self) -> Result<Vec<String>> {
         let text = fs::read_to_string(self.directory.join("access.log")).context("nginx keeps no log")?;
         Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    /// The lines and fields of all requests so far to [`WITNESS_NAME`], word for word as they arrived.
+    pub fn witnessed(&self) -> Result<Vec<String>> {
+        const LINES: [&str; 4] = ["http request line: ", "http header: ", "http2 pseudo-header: ", "http2 header: "];
+        let log = fs::read(self.directory.join("witness.log")).context("nginx keeps no log of fields")?;
+        let field =
+            |line: &str| LINES.iter().find_map(|word| Some(line.split_once(word)?.1.trim_matches('"').to_owned()));
+        Ok(String::from_utf8_lossy(&log).lines().filter_map(field).collect())
+    }
+
+    /// A file that nginx serves, or takes by `PUT`, under this path.
+    pub fn file(&self, path: &str) -> PathBuf {
+        self.directory.join("www").join(path)
     }
 
     /// Lets the servers run on without a guard.
@@ -142,17 +158,23 @@ impl Internet {
 
     /// Starts nginx with TLS, HTTP/2 as well as HTTP/1.1; the same pages, the same log, and `/uploads/` for `PUT`.
     pub fn serve_tls(&mut self) -> Result<()> {
-        let identity = self.pki.issue(&[WEB_NAME, CLOSED_NAME])?;
+        let listens = format!("listen {TLS_PORT} ssl http2; listen [::]:{TLS_PORT} ssl http2;");
+        let identity = self.pki.issue(&[WEB_NAME, CLOSED_NAME, WITNESS_NAME])?;
         let (chain, key) = (identity.chain.display(), identity.key.display());
         let server = format!(
-            "listen {TLS_PORT} ssl http2; listen [::]:{TLS_PORT} ssl http2;\n\
-             ssl_certificate {chain}; ssl_certificate_key {key};\n\
+            "{listens} ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {chain}; ssl_certificate_key {key};\n\
              client_max_body_size 2g; location /uploads/ {{ dav_methods PUT; }}\n"
+        );
+        let (log, www) = (self.directory.join("witness.log"), self.directory.join("www"));
+        let witness = format!(
+            "server {{ {server} server_name {WITNESS_NAME}; root {}; error_log {} debug; }}\n",
+            www.display(),
+            log.display()
         );
         let lonely = self.pki.self_signed(SELF_SIGNED_NAME)?;
         let (chain, key) = (lonely.chain.display(), lonely.key.display());
         let further = format!(
-            "server {{ listen {TLS_PORT} ssl http2; listen [::]:{TLS_PORT} ssl http2; server_name {SELF_SIGNED_NAME};\n\
+            "{witness}server {{ {listens} server_name {SELF_SIGNED_NAME};\n\
              ssl_certificate {chain}; ssl_certificate_key {key}; }}\n"
         );
         self.serve_pages("nginx-tls", &server, &further, TLS_PORT)
@@ -172,7 +194,7 @@ impl Internet {
         let directory = self.directory.display();
         let configuration = format!(
             "daemon off; user root; worker_processes 1; pid {directory}/{name}.pid; error_log {directory}/{name}.log;\n\
-             events {{ worker_connections 512; }}\n\
+             events {{ worker_connections 4096; }}\n\
              http {{\n\
                log_format arrivals '$remote_addr $remote_port $server_addr $request';\n\
                access_log {directory}/access.log arrivals;\n\
@@ -197,8 +219,10 @@ impl Internet {
         dnsmasq.args([DNS_V4.into(), IpAddr::from(DNS_V6)].map(|address| format!("--listen-address={address}")));
         dnsmasq.arg(format!("--host-record={CLOSED_NAME},{WEB_V4},{WEB_V6}"));
         dnsmasq.arg(format!("--host-record={ELSEWHERE_NAME},{ATTACKER_V4}"));
-        dnsmasq
-            .args([WEB_V4.into(), IpAddr::from(WEB_V6)].map(|address| format!("--host-record={WEB_NAME},{address}")));
+        for name in [WEB_NAME, WITNESS_NAME] {
+            dnsmasq
+                .args([WEB_V4.into(), IpAddr::from(WEB_V6)].map(|address| format!("--host-record={name},{address}")));
+        }
         self.start("dnsmasq", dnsmasq, 53)
     }
 

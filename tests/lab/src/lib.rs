@@ -21,6 +21,7 @@ pub mod record;
 pub mod responder;
 pub mod server;
 pub mod site;
+pub mod stream;
 pub mod switch;
 pub mod wire;
 
@@ -31,3 +32,4 @@ pub use names::InstanceId;
 pub use namespace::Namespace;
 pub use prefecture::Lab;
 pub use site::Site;
+pub use stream::Stream;

@@ -1,5 +1,6 @@
 //! The command `lab`: a tour of a running gateway, or a lab to play in.
 
+mod drill;
 mod signals;
 mod tour;
 
@@ -23,6 +24,17 @@ struct Cli {
 enum Command {
     /// Take the tour: real traffic through the real gateway, each step proved at the far end
     Demo(Demo),
+    /// Repeat an incident that happened elsewhere, and see that it does not happen here
+    Drill {
+        /// Which, or `all`
+        name: String,
+        /// One JSON object a drill, instead of text
+        #[arg(long)]
+        json: bool,
+        /// The example's directory
+        #[arg(long, value_name = "DIR", default_value = "policy/example")]
+        policy: PathBuf,
+    },
     /// Build a lab, start the gateway, and leave both running
     Up {
         /// Policy directory
@@ -74,6 +86,10 @@ fn run(command: Command) -> Result<ExitCode> {
             signals::remove_labs_on_end()?;
             let keep = demo.keep || std::env::var_os("KEEP").is_some_and(|value| !value.is_empty() && value != "0");
             tour::take(&demo.policy, &demo.only, demo.json, keep)
+        }
+        Command::Drill { name, json, policy } => {
+            signals::remove_labs_on_end()?;
+            drill::practise(&policy, &name, json)
         }
         Command::Up { policy } => up(&policy),
         Command::Down { id } => down(id.as_deref()),

@@ -4,14 +4,22 @@
 
 #[path = "live/apply_in_a_flood.rs"]
 mod apply_in_a_flood;
+#[path = "live/byte_for_byte.rs"]
+mod byte_for_byte;
 #[path = "live/checksums.rs"]
 mod checksums;
 #[path = "live/counters.rs"]
 mod counters;
+#[path = "live/cut_off.rs"]
+mod cut_off;
+#[path = "live/cut_off_inspected.rs"]
+mod cut_off_inspected;
 #[path = "live/datagrams.rs"]
 mod datagrams;
 #[path = "live/detached.rs"]
 mod detached;
+#[path = "live/freeze.rs"]
+mod freeze;
 #[path = "live/icmp_errors.rs"]
 mod icmp_errors;
 #[path = "live/inspector.rs"]
@@ -44,6 +52,8 @@ mod routes;
 mod tcp_states;
 #[path = "live/tour.rs"]
 mod tour;
+#[path = "live/violations.rs"]
+mod violations;
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! The programs behind the Makefile: `tasks setup | demo | test | bench | lint | fuzz-smoke`.
+//! The programs behind the Makefile: `tasks setup | demo | drills | test | bench | lint | fuzz-smoke`.
 //!
 //! Standard library only, so that it builds in seconds on a machine that has nothing but cargo yet: `setup` is what
 //! brings the rest. Nothing here judges a packet or knows a policy; it starts the programs that do.
@@ -6,6 +6,7 @@
 mod bench;
 mod cache;
 mod demo;
+mod drills;
 mod fuzz;
 mod lint;
 mod machine;
@@ -25,9 +26,10 @@ struct Task {
     start: fn() -> Outcome,
 }
 
-const TASKS: [Task; 6] = [
+const TASKS: [Task; 7] = [
     Task { name: "setup", does: "install what a Debian 12 machine with cargo lacks", start: setup::run },
     Task { name: "demo", does: "a tour of real traffic through the gateway, in network namespaces", start: demo::run },
+    Task { name: "drills", does: "incidents of elsewhere, repeated in network namespaces", start: drills::run },
     Task { name: "test", does: "formatting, lints and every test", start: test::run },
     Task { name: "bench", does: "measure beside peers, in one run", start: bench::run },
     Task { name: "lint", does: "formatting and clippy, in every workspace", start: lint::run },

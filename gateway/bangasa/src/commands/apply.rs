@@ -9,6 +9,7 @@ use crate::commands::plan;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::policy_directory;
+use crate::who::who;
 
 /// Make a policy the one that judges, in one step
 #[derive(Debug, clap::Args)]
@@ -60,13 +61,4 @@ pub fn run(arguments: &Arguments, daemon: &Client) -> anyhow::Result<Exit> {
         eprintln!("warning: {warning}");
     }
     Ok(Exit::Done)
-}
-
-/// The person at the terminal, also behind sudo.
-fn who() -> String {
-    ["SUDO_USER", "USER", "LOGNAME"]
-        .into_iter()
-        .filter_map(|name| std::env::var(name).ok())
-        .find(|name| !name.is_empty())
-        .unwrap_or_else(|| "unknown".into())
 }

@@ -1,22 +1,26 @@
 //! `bangasa events`: what happened.
 
 use std::fmt::Write;
+use std::net::IpAddr;
 
 use control::line::{BudgetLine, TlsLine};
 use control::{Client, Line};
+use ipnet::IpNet;
 
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::packet_text;
 use crate::style::{Colour, FAINT};
 
-/// Show drops and new flows of the running gateway
+/// Show drops, new flows and what was done to the running gateway
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "Show drops and new flows of the running gateway: the most recent ones and, with --follow, what happens \
-        from now on.\n\nEvents are sampled when there are too many; `bangasa status` tells exactly how many were left out.",
+        from now on; and who isolated, blocked, froze and applied. --to and --from search: who else talked to an indicator?\n\n\
+        Events are sampled when there are too many; `bangasa status` tells exactly how many were left out.",
     after_help = "Examples:\n  \
         bangasa events --follow\n  \
+        bangasa events --to 198.51.100.66\n  \
         bangasa events --municipality sendai --json | jq 'select(.verdict == \"drop\")'"
 )]
 pub struct Arguments {
@@ -26,9 +30,31 @@ pub struct Arguments {
     /// Only events of this municipality
     #[arg(long, value_name = "ID")]
     municipality: Option<String>,
+    /// Only events of packets and connections to this address or prefix
+    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    to: Option<IpNet>,
+    /// Only events of packets and connections from this address or prefix
+    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    from: Option<IpNet>,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
+}
+
+impl Arguments {
+    fn wants(&self, line: &Line) -> bool {
+        let is_in = |wanted: &Option<IpNet>, address: &Option<String>| {
+            let address = address.as_ref().and_then(|text| text.parse::<IpAddr>().ok());
+            wanted.is_none_or(|wanted| address.is_some_and(|address| wanted.contains(&address)))
+        };
+        is_in(&self.to, &line.destination) && is_in(&self.from, &line.source)
+    }
+}
+
+fn prefix(text: &str) -> Result<IpNet, String> {
+    let address = text.parse::<IpAddr>().map(IpNet::from).ok();
+    let prefix = address.or_else(|| text.parse::<IpNet>().ok());
+    prefix.ok_or_else(|| "write an address or a prefix, like `198.51.100.66` or `2001:db8::/32`".into())
 }
 
 /// Runs it.
@@ -37,6 +63,9 @@ pub fn run(arguments: &Arguments, daemon: &Client) -> anyhow::Result<Exit> {
     let mut output = Output::stdout();
     for event in daemon.events(arguments.follow, arguments.municipality.as_deref())? {
         let (text, line) = event?;
+        if !arguments.wants(&line) {
+            continue;
+        }
         if arguments.json {
             output.line(text)?;
         } else {
@@ -52,6 +81,9 @@ pub fn run(arguments: &Arguments, daemon: &Client) -> anyhow::Result<Exit> {
 
 fn describe(line: &Line, colour: Colour) -> String {
     let time = colour.paint(FAINT, line.time.as_deref().unwrap_or_default(), 0);
+    if let Some(audit) = &line.audit {
+        return format!("{time} {audit}");
+    }
     let verdict = colour.verdict(&line.verdict, 7);
     let municipality = line.municipality.as_deref().unwrap_or("-");
     let port = line.port.as_deref().unwrap_or("-");

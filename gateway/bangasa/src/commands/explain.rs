@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Context, bail};
 use clap::builder::PossibleValuesParser;
-use policy::explain::{Hello, HelloError, Request};
+use control::{Client, Response};
+use policy::explain::{Hello, HelloError, Request, explain_installed};
 use policy::http::FileType;
 use policy::tls::{Ech, Opening};
+use policy::{Overlays, Policy};
 
 use crate::exit::{Exit, WrongUsage};
 use crate::output::Output;
@@ -17,10 +20,13 @@ use crate::{engine, policy_directory};
     long_about = "Say what would happen to one packet that enters a port, and why: every stage, what it looked at, what it said, \
         and the rule with its file and line. The packet stands alone, no flow exists before it. Where packet rules inspect, \
         TLS rules decide by what the client opens the connection with: say it with --sni and its companions; where these \
-        inspect, HTTP rules decide over a request: say it with --http. Needs neither root nor a running gateway.",
+        inspect, HTTP rules decide over a request: say it with --http.\n\nWith --policy, neither root nor a running gateway is \
+        needed, and what operators have isolated and blocked by commands is not looked at. Without it the running gateway's policy \
+        is explained, with that laid over it.",
     after_help = "A packet is protocol, source, `>`, destination. The protocol is tcp, udp, icmp, icmpv6 or a number; tcp is a SYN \
         unless flags say otherwise; icmp and icmpv6 are echo requests.\n\nExamples:\n  \
         bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:443'\n  \
+        bangasa explain --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:443'\n  \
         bangasa explain --policy policy/ --port wan0 'tcp/syn+ack 198.51.100.4:443 > 203.0.113.16:51000'\n  \
         bangasa explain --policy policy/ --port lan0.101 'udp [2001:db8:4::7]:5353 > [2001:db8:ffff::53]:53'\n  \
         bangasa explain --policy policy/ --port inspector:sendai 'tcp 10.4.0.1:40000 > 198.51.100.4:443'\n  \
@@ -30,9 +36,9 @@ use crate::{engine, policy_directory};
         bangasa explain --policy policy/ --port lan0.101 'tcp 10.4.20.7:51000 > 198.51.100.4:443' --http 'PUT https://www.example.jp/upload/x'"
 )]
 pub struct Arguments {
-    /// Policy directory
+    /// Policy directory; by default what the running gateway has installed
     #[arg(long, value_name = "DIR")]
-    policy: PathBuf,
+    policy: Option<PathBuf>,
     /// Port of the policy that the packet enters, VLANs after dots; or `inspector:` and a municipality's id
     #[arg(long, value_name = "PORT")]
     port: String,
@@ -97,20 +103,47 @@ fn value<T: Copy>(words: &[(&str, T)], written: Option<&str>) -> Option<T> {
 }
 
 /// Runs it.
-pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
-    let Some(checked) = policy_directory::load(&arguments.policy)? else {
-        return Ok(Exit::Invalid);
+pub fn run(arguments: &Arguments, daemon: &Client) -> anyhow::Result<Exit> {
+    let (policy, overlays) = match &arguments.policy {
+        Some(directory) => match policy_directory::load(directory)? {
+            Some(checked) => (checked.policy, None),
+            None => return Ok(Exit::Invalid),
+        },
+        None => installed(daemon).map(|(policy, overlays)| (policy, Some(overlays)))?,
     };
-    engine::known_port(&checked.policy, &arguments.port)?;
+    engine::known_port(&policy, &arguments.port)?;
     let hello = arguments.hello().map_err(|error| WrongUsage(error.to_string()))?;
-    let explanation = policy::explain(&checked.policy, &arguments.port, &arguments.packet, hello.as_ref())
-        .map_err(|error| WrongUsage(error.to_string()))?;
+    let (port, packet, hello) = (&arguments.port, &arguments.packet, hello.as_ref());
+    let explanation = match &overlays {
+        Some(overlays) => explain_installed(&policy, overlays, port, packet, hello),
+        None => policy::explain(&policy, port, packet, hello),
+    };
+    let explanation = explanation.map_err(|error| WrongUsage(error.to_string()))?;
     let mut output = Output::stdout();
     if arguments.json {
         output.json(&explanation)?;
     } else {
         output.line(explanation)?;
+        if overlays.is_none() {
+            output.line(
+                "not looked at: what commands isolated and blocked; without --policy the running gateway tells",
+            )?;
+        }
     }
     output.flush()?;
     Ok(Exit::Done)
+}
+
+/// The policy that the running gateway has installed, and what lies over it.
+fn installed(daemon: &Client) -> anyhow::Result<(Policy, Overlays)> {
+    let answer = daemon.ask(&control::Request::Policy { generation: None });
+    match answer.context("--policy explains a directory without a gateway")? {
+        Response::Policy { files, overlays, generation } => {
+            let policy = policy::check(&files).policy;
+            let policy =
+                policy.with_context(|| format!("this version cannot read the policy of generation {generation}"))?;
+            Ok((policy, overlays))
+        }
+        other => bail!("bangasad answered `policy` with {other:?}"),
+    }
 }

@@ -44,7 +44,10 @@ pub fn run(arguments: &Arguments, daemon: &Client) -> anyhow::Result<Exit> {
         in_words(&policy::plan(Some(&old.policy), &checked.policy))
     } else {
         match daemon.ask(&Request::Plan { files: checked.source })? {
-            Response::Planned { changes, .. } => changes,
+            Response::Planned { changes, warnings, .. } => {
+                warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+                changes
+            }
             Response::Invalid { diagnostics } => return Ok(refused(&diagnostics)),
             other => bail!("bangasad answered `plan` with {other:?}"),
         }

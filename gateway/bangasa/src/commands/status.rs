@@ -47,6 +47,7 @@ fn describe(status: &Status, colour: Colour) -> String {
     let _ = writeln!(text, "{}", colour.paint(STRONG, &heading(status), 0));
     let _ = writeln!(text, "  {}", policy_line(status));
     let _ = writeln!(text, "  {}", digest_line(status));
+    describe_overlays(&mut text, status);
     let _ = writeln!(text, "  flows: {} of {}", status.flows, status.flow_capacity);
     let events = &status.events;
     let _ = writeln!(
@@ -115,6 +116,22 @@ fn digest_line(status: &Status) -> String {
         return format!("digest {installed}: installed is what was intended");
     }
     format!("digest {installed} is installed, {} was intended", digest(&status.digest_intended))
+}
+
+/// What lies over the policy, and whether that may change.
+fn describe_overlays(text: &mut String, status: &Status) {
+    if let (Some(policy), Some(overlays)) = (&status.digest_policy, &status.digest_overlays) {
+        let _ = writeln!(text, "  made of policy {policy}\n  and of overlays {overlays}");
+    }
+    if let Some(frozen) = &status.frozen {
+        let _ = writeln!(text, "  frozen {frozen}");
+    }
+    for isolation in &status.isolations {
+        let _ = writeln!(text, "  isolated: {}, {}", isolation.target, isolation.origin);
+    }
+    if status.indicators > 0 {
+        let _ = writeln!(text, "  blocked by command: {} prefixes", status.indicators);
+    }
 }
 
 fn describe_municipality(text: &mut String, municipality: &MunicipalityStatus, colour: Colour) {

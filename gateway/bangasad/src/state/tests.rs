@@ -102,3 +102,29 @@ fn no_file_leads_out() {
         assert!(state.write(1, &Source { files }, &Record::default()).is_err(), "{name}");
     }
 }
+
+#[test]
+fn overlays_stay_and_what_cannot_be_written_is_not_taken_for_kept() {
+    use policy::overlay::{Indicators, Isolation, Origin, Target};
+    let directory = tempfile::tempdir().unwrap();
+    let mut state = State::open(directory.path()).unwrap();
+    let origin = || Origin { because: "漏えいの疑い".into(), ..Origin::default() };
+    let isolations = vec![Isolation { target: Target::All, held: Vec::new(), origin: origin() }];
+    let indicators = vec![Indicators { prefixes: vec!["192.0.2.0/24".parse().unwrap()], origin: origin() }];
+    let overlays = Arc::new(Overlays { isolations: isolations.clone(), indicators });
+    // A directory in the place of the second file that would be written.
+    let obstacle = directory.path().join("indicators.new");
+    fs::create_dir(&obstacle).unwrap();
+    state.set_overlays(&overlays).unwrap_err();
+    assert_eq!(**state.overlays(), Overlays { isolations, ..Overlays::default() });
+    drop(state);
+    let mut state = State::open(directory.path()).unwrap();
+    assert_eq!(state.overlays().isolations, overlays.isolations, "as it was kept");
+    fs::remove_dir(&obstacle).unwrap();
+    state.set_overlays(&overlays).unwrap();
+    drop(state);
+    assert_eq!(*State::open(directory.path()).unwrap().overlays(), overlays);
+    fs::write(directory.path().join("isolations.json"), "{}").unwrap();
+    let error = format!("{:#}", State::open(directory.path()).unwrap_err());
+    assert!(error.contains("releases everybody"), "{error}");
+}

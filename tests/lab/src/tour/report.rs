@@ -181,6 +181,23 @@ pub fn status(form: Form, lab: &Lab) -> Result<()> {
     Ok(())
 }
 
+/// What a drill repeats.
+pub fn incident(form: Form, incident: &str, built: Duration) {
+    if form == Form::Text {
+        println!("{} {}", paint(BOLD, incident), paint(DIM, &format!("· a lab in {} ms", built.as_millis())));
+    }
+}
+
+/// The last line of the drills.
+pub fn practised(form: Form, held: usize, drills: usize) {
+    if form == Form::Json {
+        println!("{}", json!({ "drills": drills, "held": held }));
+        return;
+    }
+    let colour = if held == drills { GREEN } else { RED };
+    println!("{}", paint(colour, &format!("{held} of {drills} drills held")));
+}
+
 /// The last line of the tour.
 pub fn farewell(form: Form, held: usize, steps: usize, took: Duration) {
     if form == Form::Json {

@@ -221,7 +221,7 @@ fn inspectors_have_no_privilege_and_outlive_the_daemon() {
 }
 
 /// Process numbers of the lab's inspectors.
-fn inspectors(lab: &Lab) -> BTreeSet<i32> {
+pub(crate) fn inspectors(lab: &Lab) -> BTreeSet<i32> {
     let socket = daemon::Files::of(lab.id()).inspect_socket.display().to_string();
     let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     let is_ours = |pid: &i32| {

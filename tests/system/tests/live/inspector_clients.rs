@@ -12,7 +12,7 @@ use lab::{Lab, Namespace, daemon};
 const TOWN: &str = "shiomi";
 const SERVERS: [IpAddr; 2] = [IpAddr::V4(WEB_V4), IpAddr::V6(WEB_V6)];
 
-fn lab() -> Lab {
+pub(crate) fn lab() -> Lab {
     let mut lab = Lab::build(&crate::example()).unwrap();
     lab.internet_mut().serve().unwrap();
     lab.internet_mut().serve_tls().unwrap();

@@ -15,6 +15,15 @@ use nix::sys::socket::{setsockopt, sockopt};
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Says so when the one who holds it is done, by a panic too: what waits in the same scope must not wait for ever.
+pub struct Over<'a>(pub &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A host that the lab's router reaches over a link of its own.
 pub struct Far {
     pub namespace: Namespace,

@@ -17,17 +17,17 @@ use crate::inspector::{SERVERS, TWINS, event, root};
 use crate::peers::count;
 
 /// Where the twins' proxies are.
-const PORTS: [(&str, u16); 2] = [(TWINS[0], 8080), (TWINS[1], 3128)];
+pub(crate) const PORTS: [(&str, u16); 2] = [(TWINS[0], 8080), (TWINS[1], 3128)];
 
 /// The inspected twins, each with a proxy of its own.
-fn policy(second_port: u16) -> Source {
+pub(crate) fn policy(second_port: u16) -> Source {
     let mut source = crate::inspector::policy();
     let town = source.files.get_mut("municipalities/shirakaba.toml").unwrap();
     town.extend_from_slice(format!("\n[proxy]\nport = {second_port}\n").as_bytes());
     source
 }
 
-fn lab() -> Lab {
+pub(crate) fn lab() -> Lab {
     let mut lab = Lab::build(&crate::example()).unwrap();
     lab.internet_mut().serve().unwrap();
     lab.internet_mut().serve_tls().unwrap();
@@ -39,7 +39,7 @@ fn lab() -> Lab {
 }
 
 /// The proxy of a town, by either family.
-fn proxy(lab: &Lab, town: &str, like: IpAddr) -> SocketAddr {
+pub(crate) fn proxy(lab: &Lab, town: &str, like: IpAddr) -> SocketAddr {
     let (_, port) = PORTS.into_iter().find(|(id, _)| *id == town).unwrap();
     SocketAddr::new(lab.site(town).unwrap().gateway(like).unwrap(), port)
 }

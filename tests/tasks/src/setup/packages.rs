@@ -12,7 +12,7 @@ struct Package {
     does: &'static str,
 }
 
-const PACKAGES: [Package; 27] = [
+const PACKAGES: [Package; 29] = [
     Package { name: "rustc-web", does: "builds the eBPF programs" },
     Package { name: "cargo-web", does: "builds the eBPF programs" },
     Package { name: "rust-web-src", does: "core, built for the eBPF target" },
@@ -38,6 +38,8 @@ const PACKAGES: [Package; 27] = [
     Package { name: "chromium", does: "a client, as people's" },
     Package { name: "libnss3-tools", does: "tells chromium whom to trust" },
     Package { name: "sslscan", does: "a client that tries all that it knows" },
+    Package { name: "testssl.sh", does: "another one" },
+    Package { name: "python3-h2", does: "hyperframe and hpack, of which clients that break HTTP/2 are made" },
     Package { name: "ca-certificates", does: "what servers on the Internet are trusted by" },
     Package { name: "procps", does: "looks after processes of the lab" },
 ];

@@ -1,14 +1,33 @@
 //! The requests that others collected (`BANGASA_CORPORA`, by default `../shared/corpora` beside the repository): every
-//! invalid one is refused, every valid one passes.
-//!
-//! Rows that their suite expects only with settings of its own do not count: they contradict others (underscores in names,
-//! white space before the colon and the PROXY protocol are there both as valid and as invalid).
+//! invalid one is refused, every valid one passes, but for those that their suite itself expects only with settings of
+//! its own, which are named here one by one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::super::rehearsal::Rehearsal;
 use super::cuts::requests;
+
+/// What the suite expects with a setting of its own, and the relay does otherwise, with the reason.
+const OTHERWISE: [(&str, &str); 9] = [
+    // Valid there with `strip_header_spaces`; without it the suite has the same as invalid/020. RFC 9112 §5.1: MUST reject.
+    ("valid/028", "refused"),
+    // With `permit_obsolete_folding`; without it invalid/obs_fold_01. RFC 9112 §5.2: refuse, or make it one line.
+    ("valid/compat_obs_fold", "refused"),
+    // With `proxy_protocol`: these are not HTTP before the line or block of the PROXY protocol is taken away, which only a
+    // balancer in front may say, and there is none in front of an inspector.
+    ("valid/pp_01", "refused"),
+    ("valid/pp_02", "refused"),
+    ("valid/pp_04", "refused"),
+    ("valid/pp_05", "refused"),
+    // With `limit_request_field_size = 10`, which `Accept: */*` is longer than.
+    ("invalid/010", "passes"),
+    // With `forwarded_allow_ips = *`: the fields that say by which scheme a client came contradict one another. They are the
+    // server's, whom such a client would tell so; nothing in the way may believe them.
+    ("invalid/019", "passes"),
+    // With `header_map = refuse`; without it valid/040, the same bytes. The fields with an underscore are not sent on.
+    ("invalid/040", "passes"),
+];
 
 struct Row {
     path: String,
@@ -23,8 +42,12 @@ fn requests_that_others_collected() {
     let mut wrong = Vec::new();
     for row in &rows {
         let told = requests([row.bytes.as_slice()]);
-        if let Some(why) = judge(row, &told) {
-            wrong.push(format!("{}: {why}", row.path));
+        let otherwise = OTHERWISE.iter().find(|(name, _)| row.path.ends_with(&format!("/{name}.bin")));
+        match (otherwise, judge(row, &told)) {
+            (None, None) => {}
+            (None, Some(why)) => wrong.push(format!("{}: {why}", row.path)),
+            (Some((_, expected)), why) if why.as_ref().is_some_and(|why| why.starts_with(expected)) => {}
+            (Some((_, expected)), why) => wrong.push(format!("{}: {why:?} where it is {expected}", row.path)),
         }
         assert_eq!(requests(row.bytes.chunks(1)), told, "{}: byte by byte it is another", row.path);
     }
@@ -60,8 +83,8 @@ fn rows() -> Option<Vec<Row>> {
         return None;
     };
     let lines = table.lines().filter(|line| !line.starts_with('#'));
-    let rows = lines.map(|line| line.split('\t').collect::<Vec<_>>()).filter(|columns| columns[5] == "0");
-    let rows: Vec<_> = rows
+    let rows: Vec<_> = lines
+        .map(|line| line.split('\t').collect::<Vec<_>>())
         .map(|columns| Row {
             path: columns[0].to_owned(),
             is_valid: columns[2] == "valid",
@@ -69,6 +92,6 @@ fn rows() -> Option<Vec<Row>> {
             bytes: fs::read(corpora.join(columns[0])).expect("the request is there"),
         })
         .collect();
-    assert!(rows.len() > 50, "only {} rows count", rows.len());
+    assert!(rows.len() >= 68, "only {} rows", rows.len());
     Some(rows)
 }
