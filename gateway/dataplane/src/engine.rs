@@ -93,6 +93,8 @@ pub struct Engine {
     /// Whether a policy limits the number of flows: then those that expire are swept as the clock goes on.
     sweeps: bool,
     swept_s: u64,
+    /// The highest number that a municipality has had.
+    highest: u32,
 }
 
 impl Engine {
@@ -121,6 +123,7 @@ impl Engine {
             entry: None,
             sweeps: false,
             swept_s: 0,
+            highest: 0,
             object,
         })
     }
@@ -128,6 +131,8 @@ impl Engine {
     /// Makes a policy the one that judges; flows stay. See [`Tables::install`] for what `generation` may be.
     pub fn install(&mut self, policy: &CompiledPolicy, generation: u64) -> Result<Installed<Generation>, Error> {
         self.sweeps = policy.tables.limit_flows();
+        let numbers = policy.numbering.municipalities.values();
+        self.highest = numbers.map(|number| u32::from(*number)).max().unwrap_or(0).max(self.highest);
         self.tables.install(policy, Generation(generation))
     }
 
@@ -143,7 +148,7 @@ impl Engine {
         }
         self.swept_s = 0;
         let unused = vec![Value(BudgetUse::default()); nr_cpus().map_err(|(_, error)| Error::file("CPUs", error))?];
-        for municipality in 0..abi::limits::MUNICIPALITIES {
+        for municipality in 0..=self.highest {
             let values = PerCpuValues::try_from(unused.clone()).map_err(|error| Error::file("CPUs", error))?;
             self.budget_use.set(municipality, values, 0).map_err(|error| Error::map("BUDGET_USE", error))?;
         }

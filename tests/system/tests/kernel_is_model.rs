@@ -73,11 +73,13 @@ fn run_shard(seed: u64, shard: u64, policies: u64, packets: u64) -> BTreeMap<Str
     for generation in 1..=policies {
         let source = policies::policy(&mut rng);
         let (compiled, mut traffic) = install(&source, &mut numbering, &mut engine, &mut model, generation);
+        // Under some policies packets come so fast that large budgets are used up as well.
+        let pace = if rng.random_bool(0.3) { 300_000 } else { 20_000_000 };
         for number in 0..packets {
             now_ns += match rng.random_range(0..1_000) {
                 0 => rng.random_range(0..400_000_000_000),
                 1..20 => rng.random_range(0..12_000_000_000),
-                _ => rng.random_range(0..20_000_000),
+                _ => rng.random_range(0..pace),
             };
             let arrival = traffic.next(&mut rng);
             let expected = model.judge(arrival.port, now_ns, &arrival.frame);

@@ -74,6 +74,7 @@ struct Trial<'a> {
     lab: &'a Lab,
     limit: Limit,
     direction: &'a str,
+    inward: bool,
     rate: u64,
     arrived: Counter,
 }
@@ -82,12 +83,13 @@ impl<'a> Trial<'a> {
     fn new(lab: &'a Lab, limit: Limit, direction: &'a str, rate: u64, text: &str, matching: &str) -> Self {
         lab.daemon().unwrap().apply_files(limited(text)).unwrap();
         let site = lab.site(TOWN).unwrap();
-        let end = if direction == "ingress" { site.device() } else { lab.internet().uplink() };
-        Self { lab, limit, direction, rate, arrived: Counter::start(end, matching).unwrap() }
+        let inward = direction == "ingress" || limit == Limit::PrefixNewFlows;
+        let end = if inward { site.device() } else { lab.internet().uplink() };
+        Self { lab, limit, direction, inward, rate, arrived: Counter::start(end, matching).unwrap() }
     }
 
     fn send(&self, packet: impl Fn(u16) -> Vec<u8> + Sync) {
-        if self.direction == "ingress" {
+        if self.inward {
             // The way to a host that nobody has heard yet is asked for once.
             from_outside(self.lab, &[packet(0)]);
             settle();
@@ -96,9 +98,9 @@ impl<'a> Trial<'a> {
         let (before, arrived_before) = (of(self.lab).limited_packets, self.arrived.packets().unwrap());
         let elapsed = on_each_cpu(|cpu| {
             let all: Vec<_> = (0..MANY).filter(|number| usize::from(*number) % CPUS == cpu).map(&packet).collect();
-            match self.direction {
-                "ingress" => from_outside(self.lab, &all),
-                _ => from_site(self.lab, self.lab.site(TOWN).unwrap(), &all),
+            match self.inward {
+                true => from_outside(self.lab, &all),
+                false => from_site(self.lab, self.lab.site(TOWN).unwrap(), &all),
             }
         });
         settle();
