@@ -97,7 +97,7 @@ pub const fn cost(per_second: u64) -> u64 {
 
 /// What one byte of `bits_per_second` takes out of a bucket.
 pub const fn byte_cost(bits_per_second: u64) -> u64 {
-    (8 * BURST_NS << FRACTION) / at_least_one(bits_per_second)
+    ((8 * BURST_NS) << FRACTION) / at_least_one(bits_per_second)
 }
 
 /// Sources keep time in ticks of `1 << TICK` ns.
