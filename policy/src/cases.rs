@@ -11,10 +11,12 @@ mod frames;
 mod generations;
 mod inspectors;
 mod inspectors_down;
+mod limits;
 mod nat;
 mod parse;
 mod policies;
 mod proxy;
+mod reflection;
 mod rules;
 mod sanity;
 mod stages;
@@ -23,7 +25,7 @@ mod vouched;
 
 use std::net::Ipv4Addr;
 
-use abi::{Reason, Verdict};
+use abi::{Limit, Reason, Verdict};
 
 use crate::judgement::Judgement;
 use crate::model::{Effects, InspectorState, enter};
@@ -73,6 +75,8 @@ pub struct Expected {
     pub rule: Option<&'static str>,
     /// Block set.
     pub set: Option<&'static str>,
+    /// The budget that is used up.
+    pub limit: Option<Limit>,
     /// Municipality.
     pub municipality: Option<&'static str>,
     /// Public address and port of its flow, if it is translated.
@@ -86,10 +90,12 @@ impl Expected {
             (judgement.verdict, judgement.reason),
             judgement.rule.as_deref(),
             judgement.set.as_deref(),
+            judgement.limit,
             judgement.municipality.as_deref(),
             effects.translation,
         );
-        let expected = ((self.verdict, self.reason), self.rule, self.set, self.municipality, self.translation);
+        let expected =
+            ((self.verdict, self.reason), self.rule, self.set, self.limit, self.municipality, self.translation);
         (said != expected).then(|| format!("expected {expected:?}, got {said:?}"))
     }
 
@@ -105,6 +111,11 @@ impl Expected {
 
     fn set(mut self, set: &'static str) -> Self {
         self.set = Some(set);
+        self
+    }
+
+    fn limit(mut self, limit: Limit) -> Self {
+        self.limit = Some(limit);
         self
     }
 
@@ -132,6 +143,8 @@ pub fn all() -> Vec<Case> {
         inspectors::cases(),
         inspectors_down::cases(),
         proxy::cases(),
+        limits::cases(),
+        reflection::cases(),
     ]
     .concat()
 }
@@ -166,7 +179,7 @@ impl Case {
 }
 
 fn expect(verdict: Verdict, reason: Reason) -> Expected {
-    Expected { verdict, reason, rule: None, set: None, municipality: None, translation: None }
+    Expected { verdict, reason, rule: None, set: None, limit: None, municipality: None, translation: None }
 }
 
 fn drop(reason: Reason) -> Expected {

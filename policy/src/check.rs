@@ -7,6 +7,7 @@ mod attachments;
 mod capacity;
 mod http;
 mod inspected;
+mod limits;
 mod lists;
 mod municipality;
 mod names;
@@ -140,6 +141,7 @@ impl Parts<'_, '_> {
             baseline: self.baseline.iter().map(|rule| rule.finish(report)).collect::<Option<Vec<_>>>()?,
             block: self.block,
             essential: self.essential,
+            flood: prefecture.flood,
             names: self.names.into_checked(report),
             tls: self.tls.finish(report)?,
             http: self.http.finish(report)?,

@@ -1,6 +1,8 @@
 //! The checked policy: every name resolved, every prefix parsed, every location kept. Only [`crate::check`] makes one.
 
 mod addresses;
+mod budgets;
+mod flood;
 mod http;
 mod municipalities;
 mod nat;
@@ -15,6 +17,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use addresses::{Addresses, Prefixes};
+pub use budgets::{Budget, Budgets};
+pub use flood::Flood;
 pub use http::{Http, HttpRule};
 pub use municipalities::Municipalities;
 pub use nat::PortBlocks;
@@ -42,6 +46,8 @@ pub struct Policy {
     pub block: Vec<String>,
     /// `[isolation] essential`: stays reachable under isolation.
     pub essential: Vec<IpNet>,
+    /// `[flood]`.
+    pub flood: Flood,
     /// The prefecture's rules, before any municipality's.
     pub baseline: Vec<Rule>,
     /// `[names]`: every named list of host names, by name.
@@ -103,8 +109,8 @@ pub struct Municipality {
     pub isolation: Isolation,
     /// `[proxy]`, with what the prefecture's says.
     pub proxy: Option<Proxy>,
-    /// Budgets by name (`flows`, `new_flows_per_second`, `packets_per_second`, `bits_per_second`); checked, enforced later.
-    pub limits: BTreeMap<String, u64>,
+    /// `[limits]`.
+    pub limits: Budgets,
     /// `[egress]`.
     pub egress: Rules,
     /// `[ingress]`.

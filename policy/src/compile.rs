@@ -8,6 +8,7 @@
 //! The same policy and the same numbering always make the same bytes, whatever they are built upon (see [`Ground`]).
 
 mod attachments;
+mod budgets;
 pub(crate) mod capacity;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -127,6 +128,8 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
                     Isolation::All => municipality_flags::ISOLATED,
                     Isolation::Parts(_) => municipality_flags::ISOLATED_PARTS,
                 }
+                | budgets::flags(&municipality.limits)
+                | if policy.flood.reflection { municipality_flags::NO_REFLECTION } else { 0 }
                 | municipality.proxy.as_ref().map_or(0, |proxy| u32::from(proxy.port))
                     << municipality_flags::PROXY_PORT_SHIFT,
             attachment: attached.inward[position],
@@ -149,6 +152,7 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
         pairs: views.pairs.into_words(),
         rules: layout.rules,
         pool_addresses,
+        budgets: budgets::lay_out(policy, &numbering),
     });
     let tables = Tables::new(prefixes, Arc::clone(&others));
     let glossary = Arc::new(Glossary::new(numbering, rules));

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use abi::event::{Event, parsed};
-use abi::{Address, Direction, Reason, Verdict};
+use abi::{Address, Direction, Limit, Reason, Verdict};
 
 use crate::compile::RuleDoc;
 use crate::judgement::Judgement;
@@ -77,6 +77,7 @@ impl Glossary {
             reason: Reason::from_number(event.reason).unwrap_or(Reason::Internal),
             set: self.set_name(event.set).map(str::to_owned),
             rule: self.rule(event.rule).map(|rule| rule.name.clone()),
+            limit: Limit::from_number(event.limit),
             municipality: self.municipality_name(event.municipality).map(str::to_owned),
             generation: event.generation,
         }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use abi::{Direction, Reason, Verdict};
+use abi::{Direction, Limit, Reason, Verdict};
 
 /// One packet judged. Both engines produce it independently; equality of the two is what the tests demand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct Judgement {
     pub set: Option<String>,
     /// Rule, where one decided, now or when the flow began.
     pub rule: Option<String>,
+    /// The budget that is used up, for `limited`.
+    pub limit: Option<Limit>,
     /// Municipality, if known.
     pub municipality: Option<String>,
     /// Generation that judged.

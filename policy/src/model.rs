@@ -5,10 +5,11 @@
 //! Stages are files; the first that decides wins:
 //!
 //! ```text
-//! packet (parse) → sanity → municipality → spoofing → isolation → block → proxy → flow → rules → create (nat)
+//! packet (parse) → sanity → municipality → spoofing → isolation → block → proxy → flow
+//! → reflection → rules → limits → create (nat)
 //! ```
-//! `flows` remembers, `tcp` follows connections, `trace` lets `explain` listen. Not here: forwarding, limits, time
-//! (the caller's clock counts) and any bound on what is remembered.
+//! `flows` remembers, `tcp` follows connections, `trace` lets `explain` listen. Not here: forwarding, time (the caller's
+//! clock counts) and any bound on what is remembered.
 
 mod addresses;
 mod block;
@@ -19,11 +20,13 @@ mod flow;
 mod flows;
 mod inspector;
 mod isolation;
+mod limits;
 mod municipality;
 mod nat;
 mod packet;
 mod prefecture;
 mod proxy;
+mod reflection;
 mod rules;
 mod sanity;
 mod spoofing;
@@ -62,6 +65,7 @@ pub struct Model {
     prefecture: Option<Prefecture>,
     flows: Flows,
     down: Down,
+    used: limits::Used,
     effects: Effects,
 }
 
@@ -132,9 +136,23 @@ impl Model {
         let municipality = if let Sender::Inspector(municipality) = sender { Some(municipality) } else { None };
         let now_s = u32::try_from(now_ns / NS_PER_S).unwrap_or(u32::MAX);
         let effects = Effects::default();
-        let down = &self.down;
-        let mut x =
-            Crossing { prefecture, generation, port, sender, direction, now_s, down, trace, municipality, effects };
+        let length = frame.len() as u64;
+        let (used, down) = (&mut self.used, &self.down);
+        let mut x = Crossing {
+            prefecture,
+            generation,
+            port,
+            sender,
+            direction,
+            now_s,
+            now_ns,
+            length,
+            used,
+            down,
+            trace,
+            municipality,
+            effects,
+        };
         let parsed = packet::parse(frame);
         let (ControlFlow::Break(exit) | ControlFlow::Continue(exit)) = stages(&mut x, &parsed, &mut self.flows);
         if exit.verdict != Verdict::Drop {
@@ -155,6 +173,7 @@ impl Model {
             reason: exit.reason,
             set: exit.set,
             rule: exit.rule.as_ref().map(|rule| rule.name.to_string()),
+            limit: exit.limit,
             municipality,
             generation,
         };
@@ -183,7 +202,9 @@ fn stages(x: &mut Crossing, parsed: &Parsed, flows: &mut Flows) -> ControlFlow<E
     block::block(x, packet)?;
     proxy::proxy(x, municipality, packet)?;
     let key = flow::flow(x, municipality, packet, flows)?;
+    reflection::reflection(x, packet)?;
     let decision = rules::rules(x, municipality, packet)?;
+    limits::admit(x, municipality, packet, decision.rule.as_ref(), flows)?;
     create::create(x, municipality, packet, key, decision, flows)
 }
 
@@ -202,6 +223,7 @@ fn closed(reason: Reason, generation: u32) -> (Judgement, Option<Arc<Rule>>) {
         reason,
         set: None,
         rule: None,
+        limit: None,
         municipality: None,
         generation,
     };

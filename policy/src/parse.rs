@@ -2,7 +2,9 @@
 //! Nothing is resolved here; that is [`crate::check`]'s.
 
 pub(crate) mod document;
+mod flood;
 mod http;
+mod limits;
 pub(crate) mod lines;
 mod municipality;
 pub(crate) mod names;

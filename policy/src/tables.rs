@@ -10,6 +10,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use abi::Plain;
+use abi::budget::Budgets;
 use abi::prefixes::Record;
 use abi::tables::{Attachment, Class, Municipality, Row, View};
 
@@ -44,6 +45,7 @@ pub struct Others {
     pub(crate) pairs: Vec<u64>,
     pub(crate) rules: Vec<u32>,
     pub(crate) pool_addresses: Vec<u32>,
+    pub(crate) budgets: Vec<Budgets>,
 }
 
 impl Deref for Tables {
@@ -89,12 +91,18 @@ impl Tables {
             image("PAIRS", &self.pairs),
             image("RULES", &self.rules),
             image("POOL_ADDRESSES", &self.pool_addresses),
+            image("BUDGETS", &self.budgets),
         ]
     }
 
     /// Every address of a NAT pool, in network order.
     pub fn pool_addresses(&self) -> &[u32] {
         &self.pool_addresses
+    }
+
+    /// Whether anybody's number of flows is limited.
+    pub fn limit_flows(&self) -> bool {
+        self.budgets.iter().any(|budgets| budgets.flows != 0)
     }
 
     /// The digest of the images.

@@ -58,9 +58,7 @@ pub struct EventLosses {
     pub ring_full: u64,
     /// Events not sent because the municipality's event budget of this second was used up.
     pub over_budget: u64,
-    /// The second (coarse monotonic clock) that `sent_in_second` counts.
-    pub second: u32,
-    /// Events sent in that second by this CPU.
-    pub sent_in_second: u32,
+    /// The time of the coarse clock at which the budget was last found used up: until it ticks, nobody looks again.
+    pub refused_at_ns: u64,
 }
 plain!(EventLosses, 24);

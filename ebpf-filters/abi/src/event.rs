@@ -52,8 +52,10 @@ pub struct Event {
     pub public_address: u32,
     /// Public port or echo identifier used on the uplink, host order; 0: none.
     pub public_port: u16,
+    /// [`crate::Limit`] number of a `limited`; 0: none.
+    pub limit: u8,
     /// Zero.
-    pub reserved: u16,
+    pub reserved: u8,
 }
 plain!(Event, 88);
 

@@ -27,7 +27,8 @@ pub struct Flow {
     pub state: u8,
     /// Generation that last judged the flow.
     pub generation: u32,
-    /// Generation under which every stage before the flow's passes its packets in both directions; 0: not known.
+    /// Generation under which every stage before the flow's passes its packets in both directions, with
+    /// [`VOUCHED_METERED`]; 0: not known.
     pub vouched: u32,
     /// Direction number of the packet that created the flow.
     pub origin: u8,
@@ -77,6 +78,9 @@ pub struct Bucket {
     pub flows: [Flow; crate::limits::BUCKET_FLOWS as usize],
 }
 plain!(Bucket, 512);
+
+/// In [`Flow::vouched`]: packets or bits of the municipality are limited in that generation.
+pub const VOUCHED_METERED: u32 = 1 << 31;
 
 /// Values of [`Flow::slot`].
 pub mod slot {

@@ -7,6 +7,7 @@
 #![deny(missing_docs)]
 
 pub mod address;
+pub mod budget;
 pub mod control;
 pub mod event;
 pub mod flow;
@@ -16,14 +17,16 @@ pub mod nat;
 pub mod pairs;
 pub mod ports;
 pub mod prefixes;
+pub mod reflection;
 pub mod tables;
 pub mod verdict;
 
 pub use address::Address;
+pub use budget::Limit;
 pub use verdict::{Direction, Reason, Verdict};
 
 /// Changes whenever the layout or the meaning of anything in this crate changes.
-pub const ABI_VERSION: u32 = 7;
+pub const ABI_VERSION: u32 = 8;
 
 /// Marks a struct as plain bytes: `repr(C)`, no padding, every bit pattern valid.
 ///

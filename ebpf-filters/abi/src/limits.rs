@@ -70,10 +70,14 @@ pub const BUCKET_FLOWS: u32 = 4;
 pub const FLOW_BUCKETS: u32 = 1 << 18;
 /// Datagrams whose fragments are followed at one time.
 pub const FRAGMENTS: u32 = 1 << 15;
+/// Sets of sources whose rates are followed.
+pub const SOURCE_SETS: u32 = 1 << 16;
+/// Sources in a set.
+pub const SOURCE_WAYS: u32 = 8;
 /// Bytes of the event ring buffer.
 pub const EVENT_RING_BYTES: u32 = 1 << 22;
-/// Events a second, municipality and CPU beyond which events are counted but not sent.
-pub const EVENTS_PER_SECOND: u32 = 2_000;
+/// Events a second of a municipality, beyond which events are counted but not sent, unless its policy says otherwise.
+pub const EVENTS_PER_SECOND: u64 = 4_000;
 
 /// 802.1Q/ad tags that are parsed; a third is `unsupported`.
 pub const VLAN_DEPTH: usize = 2;

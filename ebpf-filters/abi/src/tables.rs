@@ -182,6 +182,12 @@ pub mod municipality {
     pub const ISOLATED: u32 = 2;
     /// Some of its sections or terminals are cut off: inside addresses found by NAT are looked up as well.
     pub const ISOLATED_PARTS: u32 = 4;
+    /// Packets or bits of it are limited, its own or those of a source.
+    pub const METERED: u32 = 8;
+    /// Something else of its new flows is limited.
+    pub const LIMITED: u32 = 16;
+    /// What looks like a reflected flood is dropped.
+    pub const NO_REFLECTION: u32 = 32;
     /// Above this bit: the TCP port of its proxy on the gateway's own addresses; 0: it has none.
     pub const PROXY_PORT_SHIFT: u32 = 16;
 }

@@ -170,6 +170,8 @@ reasons! {
     Proxy = 35, "proxy";
     /// to be inspected by its rule, which lets it pass unopened while the municipality's inspector is down
     InspectorDown = 36, "inspector_down";
+    /// from the Internet, what looks like the answer of an abused service that nobody here has asked
+    Reflection = 37, "reflection";
 }
 
 /// Room for reasons in a counter row; above every reason's number.

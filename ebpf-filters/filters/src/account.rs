@@ -1,10 +1,11 @@
 //! The one exit: every packet is counted once, and told of if it was dropped or began a flow.
 
+use abi::budget;
 use abi::control::CounterRow;
 use abi::event::{Event, NEW_FLOW};
-use abi::limits::EVENTS_PER_SECOND;
 use abi::{Reason, Verdict};
 
+use crate::limits;
 use crate::maps::{COUNTERS, EVENT_LOSSES, EVENTS, JUDGEMENT, REPLAY, SET_HITS};
 use crate::packet::{Packet, subprogram};
 
@@ -16,7 +17,7 @@ pub fn account(packet: &mut Packet) {
     if REPLAY.load() != 0 {
         judgement(&packet.event);
     } else if telling {
-        tell(&mut packet.event, packet.now_s);
+        tell(packet);
     }
 }
 
@@ -37,25 +38,31 @@ fn count(event: &Event) {
     }
 }
 
-/// Sends the event if this second's budget and the ring have room; otherwise counts the loss. In a flood nearly every
-/// event is over the budget, so only sending is a call.
+/// Sends the event if the municipality's budget and the ring have room; otherwise counts the loss. In a flood nearly every
+/// event is over the budget, so that is looked at once a tick of the clock.
 #[inline(always)]
-fn tell(event: &mut Event, now_s: u32) {
-    let Some(losses) = EVENT_LOSSES.get_ptr_mut(event.municipality as u32) else { return };
+fn tell(packet: &mut Packet) {
+    let Some(losses) = EVENT_LOSSES.get_ptr_mut(packet.event.municipality as u32) else { return };
     // SAFETY: the value is this CPU's own.
     let losses = unsafe { &mut *losses };
-    if losses.second != now_s {
-        losses.second = now_s;
-        losses.sent_in_second = 0;
-    }
-    if losses.sent_in_second >= EVENTS_PER_SECOND {
+    if losses.refused_at_ns == packet.event.time_ns {
         losses.over_budget = losses.over_budget.wrapping_add(1);
         return;
     }
-    losses.sent_in_second += 1;
-    if send(event) != 0 {
+    if may_tell(packet) == 0 {
+        losses.refused_at_ns = packet.event.time_ns;
+        losses.over_budget = losses.over_budget.wrapping_add(1);
+        return;
+    }
+    if send(&mut packet.event) != 0 {
         losses.ring_full = losses.ring_full.wrapping_add(1);
     }
+}
+
+#[inline(always)]
+fn may_tell(packet: &Packet) -> u32 {
+    let cost = limits::event_cost(packet.half, packet.event.municipality);
+    limits::spend_budget(packet.event.municipality as u32, budget::EVENTS as u32, cost, packet.event.time_ns)
 }
 
 /// 0: it is in the ring.

@@ -11,13 +11,14 @@ use crate::flows::{self, Key};
 use crate::frame::Frame;
 use crate::packet::{Packet, note, protocol, subprogram};
 use crate::rules::Ruling;
-use crate::{fragments, nat, tcp};
+use crate::{fragments, limits, nat, tcp};
 
 /// Makes the ruling final: a flow that is let through must be in the table before its first packet leaves.
 #[inline(always)]
 pub fn create(frame: Frame, packet: &mut Packet, ruling: Ruling) -> Stage {
     packet.event.rule = ruling.rule;
     if !ruling.decision.is_drop() {
+        limits::admit(packet)?;
         nat::choose(packet, ruling.decision)?;
         from_code(create_flow(frame.context(), packet, ruling.decision.code()))?;
     }
@@ -67,12 +68,12 @@ fn insert(frame: Frame, packet: &mut Packet, decision: Decision) -> Stage {
         alias.other = index;
         alias.rule = packet.cell;
         // The flow first: an alias without one does not exist.
-        flows::publish(flow, slot::FLOW);
+        flows::publish_flow(flow);
         flows::publish(alias, slot::ALIAS);
         packet.event.public_address = flow.public_address;
         packet.event.public_port = flow.public_port;
     } else {
-        flows::publish(flow, slot::FLOW);
+        flows::publish_flow(flow);
     }
     packet.flow = index;
     packet.event.flags |= event::NEW_FLOW;

@@ -12,7 +12,7 @@ use crate::municipality::is_attached;
 use crate::packet::{Packet, note, protocol, subprogram, tcp_flag};
 use crate::rules::Ruling;
 use crate::tcp::{self, Step};
-use crate::{forward, fragments, icmp_error, isolation, nat, rules, tables, vouch, ways};
+use crate::{forward, fragments, icmp_error, isolation, limits, nat, rules, tables, vouch, ways};
 
 /// Matches the packet to its flow: before it has passed the other stages only to one that is vouched for.
 #[inline(always)]
@@ -66,6 +66,8 @@ fn matched(frame: Frame, packet: &mut Packet) -> Stage {
         }
         vouch::vouch(packet, flow);
     }
+    packet.event.rule = flow.rule;
+    limits::meter(packet)?;
     if reason != Reason::Related {
         nat::keep(flow, before, packet.now_s);
         ways::enter_second(flow, packet.now_s);
@@ -75,7 +77,6 @@ fn matched(frame: Frame, packet: &mut Packet) -> Stage {
     let bytes = if from_responder { &mut flow.bytes[1] } else { &mut flow.bytes[0] };
     *bytes = bytes.wrapping_add(packet.event.length as u64);
     packet.flow = index;
-    packet.event.rule = flow.rule;
     packet.event.public_address = flow.public_address;
     packet.event.public_port = flow.public_port;
     if packet.is(note::FIRST_FRAGMENT) {

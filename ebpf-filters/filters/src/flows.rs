@@ -13,7 +13,7 @@ use abi::flow::{Bucket, Flow, REUSE_GRACE_S, slot, timeout_s};
 use abi::limits::BUCKET_FLOWS;
 
 use crate::atomic::exchange_half_if;
-use crate::maps::{FLOW_MASK, FLOWS, HASH_SEED};
+use crate::maps::{FLOW_MASK, FLOWS, HASH_SEED, POOLS};
 use crate::nat;
 use crate::packet::{same, subprogram};
 
@@ -240,6 +240,9 @@ extern "C" fn claim_in_bucket(bucket: u32, now_s: u32) -> u32 {
         }
         // Between the look and the claim another CPU may have claimed, filled and published it.
         if is_reusable(flow, kind, now_s) {
+            if kind == slot::FLOW {
+                add_to_count(flow.municipality, -1);
+            }
             return index;
         }
         publish(flow, kind);
@@ -267,7 +270,35 @@ pub fn end(flow: &mut Flow, index: u32, now_s: u32) {
         exchange_if(alias, slot::ALIAS, slot::ENDED);
     }
     flow.last_seen_s = now_s;
-    exchange_if(flow, slot::FLOW, slot::ENDED);
+    if exchange_if(flow, slot::FLOW, slot::ENDED) {
+        add_to_count(flow.municipality, -1);
+    }
+}
+
+/// Makes a claimed entry a flow of its municipality.
+#[inline(always)]
+pub fn publish_flow(flow: &mut Flow) {
+    add_to_count(flow.municipality, 1);
+    publish(flow, slot::FLOW);
+}
+
+/// Entries that are flows of a municipality, expired ones that nobody has overwritten or swept among them. Exact: every
+/// entry becomes a flow once and ceases to be one once.
+#[inline(always)]
+pub fn count(municipality: u16) -> u64 {
+    let Some(pool) = POOLS.get_ptr(municipality as u32) else { return 0 };
+    // SAFETY: array values live as long as the program. Volatile, because other CPUs write it.
+    unsafe { (&raw const (*pool).flows).read_volatile() }
+}
+
+#[inline(always)]
+fn add_to_count(municipality: u16, more: i64) {
+    let Some(pool) = POOLS.get_ptr_mut(municipality as u32) else { return };
+    // SAFETY: a word of a map value.
+    unsafe {
+        let at = &raw mut (*pool).flows;
+        asm!("lock *(u64 *)(r1 + 0) += r2", in("r1") at, in("r2") more, options(nostack));
+    }
 }
 
 /// Whether an entry seen `age` ago still exists; with `grace_s`, whether it must not be overwritten yet.
@@ -352,7 +383,7 @@ fn hash(key: &Key) -> u64 {
 
 /// One round: every bit of both reaches the upper half, and the shift brings it down again.
 #[inline(always)]
-const fn mix(hash: u64, word: u64) -> u64 {
+pub const fn mix(hash: u64, word: u64) -> u64 {
     let product = (hash ^ word ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xd6e8_feb8_6659_fd93);
     product ^ product >> 32
 }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! parse → sanity → municipality ─┬► spoofing → isolation → block → proxy → flow ─┬► decided
-//!                                │                                               └► rules → create ► decided
+//!                                │                                               └► rules → limits → create ► decided
 //!                                └► (vouched for) flow ► decided
 //! decided ► forward ► account
 //! ```
@@ -28,16 +28,19 @@ mod from_namespace;
 mod guard;
 mod icmp_error;
 mod isolation;
+mod limits;
 mod maps;
 mod municipality;
 mod nat;
 mod packet;
 mod parse;
 mod proxy;
+mod reflection;
 mod rewrite;
 mod route;
 mod rules;
 mod sanity;
+mod sources;
 mod spoofing;
 mod tables;
 mod tcp;
@@ -111,6 +114,7 @@ fn judge(frame: Frame, packet: &mut Packet) -> Stage {
     proxy::proxy(packet)?;
     packet.notes |= packet::note::PASSED;
     flow::flow(frame, packet)?;
+    reflection::reflection(packet)?;
     let ruling = rules::rules(packet);
     create::create(frame, packet, ruling)
 }

@@ -4,6 +4,7 @@
 //! flips `CONTROL.generation`; the kernel side only ever reads them. Tables of `u32` have values of eight bytes, two
 //! entries each, because the kernel pads every value to eight.
 
+use abi::budget::{BudgetUse, Budgets, Pool};
 use abi::control::{Control, CounterRow, EventLosses};
 use abi::event::Event;
 use abi::flow::{Bucket, FragmentKey, FragmentOwner};
@@ -115,6 +116,19 @@ pub static INSPECTORS: Array<u64, { limits::MUNICIPALITIES as usize }, MMAP> = A
 /// Flows and aliases, 512 bytes a bucket; the loader sets the size with `FLOW_MASK`. Mapped by user space to list them.
 #[btf_map]
 pub static FLOWS: Array<Bucket, { limits::FLOW_BUCKETS as usize }, MMAP> = Array::new();
+/// By municipality number: what its units cost.
+#[btf_map]
+pub static BUDGETS: Array<Budgets, { halves(limits::MUNICIPALITIES) }, MMAP> = Array::new();
+/// By municipality number: the buckets that CPUs share, and its entries in `FLOWS`. Never emptied by an apply.
+#[btf_map]
+pub static POOLS: Array<Pool, { limits::MUNICIPALITIES as usize }, MMAP> = Array::new();
+/// By municipality number: what a CPU has drawn out of the buckets, and what it dropped for want of budget.
+#[btf_map]
+pub static BUDGET_USE: PerCpuArray<BudgetUse, { limits::MUNICIPALITIES as usize }> = PerCpuArray::new();
+/// Buckets of sources, a cache line a set: 4 MiB for half a million that send at one time.
+#[btf_map]
+pub static SOURCES: Array<[u64; limits::SOURCE_WAYS as usize], { limits::SOURCE_SETS as usize }, MMAP> = Array::new();
+
 /// Datagrams whose first fragment was passed; the oldest give way.
 #[btf_map]
 pub static FRAGMENTS: LruHashMap<FragmentKey, FragmentOwner, { limits::FRAGMENTS as usize }> = LruHashMap::new();

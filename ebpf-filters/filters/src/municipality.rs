@@ -58,6 +58,9 @@ pub fn views(packet: &mut Packet) -> Stage {
     }
     packet.views = if packet.is_egress() { municipality.views[0] } else { municipality.views[1] };
     packet.municipality_flags = municipality.flags;
+    if municipality.flags & flag::METERED != 0 {
+        packet.notes |= note::METERED;
+    }
     go_on()
 }
 

@@ -103,6 +103,8 @@ pub mod note {
     pub const PASSED: u32 = 1 << 12;
     /// It came from the municipality's inspector and not from a trunk.
     pub const INSPECTOR: u32 = 1 << 13;
+    /// Packets or bits of its municipality are limited.
+    pub const METERED: u32 = 1 << 14;
 }
 
 /// TCP flags as on the wire.

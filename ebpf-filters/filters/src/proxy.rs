@@ -9,11 +9,11 @@ use abi::tables::{municipality, view};
 
 use crate::decision::{Stage, go_on, local};
 use crate::packet::{Packet, note, protocol};
-use crate::tables;
+use crate::{limits, tables};
 
 /// Takes a client's segments for the proxy aside.
 #[inline(always)]
-pub fn proxy(packet: &Packet) -> Stage {
+pub fn proxy(packet: &mut Packet) -> Stage {
     let port = packet.municipality_flags >> municipality::PROXY_PORT_SHIFT;
     if port == 0 || packet.event.protocol != protocol::TCP || packet.event.destination_port as u32 != port {
         return go_on();
@@ -22,6 +22,7 @@ pub fn proxy(packet: &Packet) -> Stage {
         packet.is_egress() && !packet.is(note::INSPECTOR | note::FIRST_FRAGMENT | note::LATER_FRAGMENT);
     if whole_of_client && tables::view(packet.half, packet.views, packet.destination_class)?.flags & view::GATEWAY != 0
     {
+        limits::meter(packet)?;
         return local(Reason::Proxy);
     }
     go_on()

@@ -6,7 +6,7 @@
 //! half of one. Whatever is not vouched for goes through the stages, in their order.
 
 use abi::Address;
-use abi::flow::{Flow, flags};
+use abi::flow::{Flow, VOUCHED_METERED, flags};
 use abi::tables::{class, municipality, view};
 
 use crate::decision::Stage;
@@ -29,11 +29,14 @@ pub const fn is_candidate(packet: &Packet) -> bool {
 pub fn look(packet: &mut Packet) -> bool {
     packet.flow = find(packet);
     if let Some(flow) = flows::at(packet.flow)
-        && flow.vouched == packet.event.generation
+        && flow.vouched & !VOUCHED_METERED == packet.event.generation
         && flow.generation == packet.event.generation
         && is_senders(packet, flow)
     {
         packet.notes |= note::VOUCHED;
+        if flow.vouched & VOUCHED_METERED != 0 {
+            packet.notes |= note::METERED;
+        }
         return true;
     }
     false
@@ -42,8 +45,9 @@ pub fn look(packet: &mut Packet) -> bool {
 /// Vouches for a flow whose packet has passed every stage, if the way back would pass them as well.
 #[inline(always)]
 pub fn vouch(packet: &Packet, flow: &mut Flow) {
-    if flow.vouched != packet.event.generation && passes_both_ways(flow, packet.half) != 0 {
-        flow.vouched = packet.event.generation;
+    if flow.vouched & !VOUCHED_METERED != packet.event.generation && passes_both_ways(flow, packet.half) != 0 {
+        let metered = if packet.is(note::METERED) { VOUCHED_METERED } else { 0 };
+        flow.vouched = packet.event.generation | metered;
     }
 }
 

@@ -32,9 +32,12 @@ pub fn packet(line: &Line) -> String {
     text
 }
 
-/// What decided, beyond the reason: a set or a rule.
+/// What decided, beyond the reason: a limit, a set or a rule.
 pub fn decided_by(line: &Line) -> Option<String> {
     let place = line.rule_location.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
+    if let Some(limit) = &line.limit {
+        return Some(format!("limit {limit}"));
+    }
     match (&line.set, &line.rule) {
         (Some(set), _) => Some(format!("set {set}")),
         (None, Some(rule)) => Some(format!("rule `{rule}`{place}")),
@@ -90,6 +93,8 @@ mod tests {
         };
         assert_eq!(decided_by(&rule).as_deref(), Some("rule `業務` (municipalities/sendai.toml:9:1)"));
         assert_eq!(decided_by(&Line { set: Some("threats".into()), ..rule }).as_deref(), Some("set threats"));
+        let limited = Line { limit: Some("flows".into()), rule: Some("web".into()), ..Line::default() };
+        assert_eq!(decided_by(&limited).as_deref(), Some("limit flows"), "the rule would have let it pass");
         assert_eq!(decided_by(&Line::default()), None);
     }
 }

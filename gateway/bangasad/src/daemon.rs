@@ -9,6 +9,7 @@ use policy::{Basis, Digest, Glossary, Ground, Overlays, Policy};
 use telemetry::{Journal, Words};
 
 use crate::audit::AuditFile;
+use crate::budgets::Usage;
 use crate::bypass::Bypass;
 use crate::freeze::Freeze;
 use crate::inspectors::Inspectors;
@@ -33,6 +34,8 @@ pub struct Daemon {
     pub integrity: Mutex<Integrity>,
     /// The latest rates.
     pub rates: Mutex<Rates>,
+    /// How much of budgets is used.
+    pub usage: Mutex<Usage>,
     /// Why the policy that was applied last is not, or not wholly, in force; tried again from time to time.
     pub trouble: Mutex<Option<String>>,
     /// Processes that look into connections.

@@ -3,6 +3,7 @@
 
 mod apply;
 mod audit;
+mod budgets;
 mod bypass;
 mod daemon;
 mod events;

@@ -10,7 +10,7 @@ use abi::ports::ROLE_UPLINK;
 use control::Status;
 use control::status::{CounterStatus, EventStatus, MunicipalityStatus, NatStatus, PortStatus, Rate, SetStatus};
 use dataplane::Gateway;
-use dataplane::gateway::InspectorWay;
+use dataplane::gateway::{BudgetReading, InspectorWay};
 use dataplane::links::{Link, mac_text};
 use dataplane::readings::Readings;
 use telemetry::metrics::{Bypassed, OverlayCounts};
@@ -19,13 +19,14 @@ use telemetry::{Snapshot, Words};
 use crate::daemon::{Current, Daemon};
 use crate::nat::{self, Usage};
 use crate::watch::Integrity;
-use crate::{bypass, freeze, inspectors, overlays};
+use crate::{budgets, bypass, freeze, inspectors, overlays};
 
 /// What the kernel says, read in one go.
 struct Kernel {
     words: Arc<Words>,
     current: Option<Arc<Current>>,
     readings: Readings,
+    budgets: Vec<BudgetReading>,
     flows: Vec<u64>,
     flow_capacity: u64,
     nat: BTreeMap<String, Usage>,
@@ -46,6 +47,7 @@ fn read(daemon: &Daemon) -> anyhow::Result<Kernel> {
     let ports = gateway.ports()?;
     Ok(Kernel {
         readings: gateway.read(municipalities, sets)?,
+        budgets: gateway.read_budgets(1..=municipalities)?,
         flows: gateway.count_flows()?,
         flow_capacity: gateway.flow_capacity(),
         nat: current.as_deref().map(|current| nat_usage(&mut gateway, current)).transpose()?.unwrap_or_default(),
@@ -171,6 +173,9 @@ fn municipalities(
                 inspector_way: kernel.inspectors.get(id).map(|way| way.name().into()),
                 rates: rates_of(*number),
                 counters: counters(readings, *number),
+                limits: municipality.map_or_else(Vec::new, |municipality| {
+                    budgets::status(daemon, *number, &municipality.limits, &kernel.budgets)
+                }),
                 inspector: inspectors::status(&daemon.inspectors, id),
                 nat: kernel.nat.get(id).map(nat_status),
                 bypass: policy.and_then(|policy| bypass::status(daemon, policy, id)),
@@ -299,6 +304,7 @@ pub fn metrics(daemon: &Daemon) -> anyhow::Result<String> {
             .collect(),
         coverage: inspectors::coverage(&daemon.inspectors),
         bypass: bypassed(daemon, current),
+        limits: budgets::metrics(daemon, &kernel.budgets),
         overlays: lying_over(daemon, current),
         started_at: daemon.started_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64(),
     })

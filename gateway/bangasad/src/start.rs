@@ -48,6 +48,7 @@ pub fn start(options: &Options) -> anyhow::Result<Daemon> {
         words: RwLock::default(),
         integrity: Mutex::new(Integrity::default()),
         rates: Mutex::new(Rates::default()),
+        usage: Mutex::default(),
         trouble: Mutex::default(),
         inspectors: Inspectors::new(options.inspectors()?, words),
         bypass: Bypass::open(&options.state),

@@ -10,7 +10,7 @@ use control::status::Rate;
 use policy::Digest;
 
 use crate::daemon::Daemon;
-use crate::{log, start};
+use crate::{budgets, log, start};
 
 /// Between two comparisons of the tables: 15 ms of hashing for each 64 MiB, and some 50 ms to map them.
 const INTEGRITY_INTERVAL: Duration = Duration::from_secs(60);
@@ -76,6 +76,8 @@ pub async fn run(daemon: Arc<Daemon>) {
     let mut integrity = tokio::time::interval(INTEGRITY_INTERVAL);
     let mut rates = tokio::time::interval(RATE_INTERVAL);
     let mut mending = tokio::time::interval(MEND_INTERVAL);
+    let mut budgets = tokio::time::interval(budgets::INTERVAL);
+    let mut sweeps = tokio::time::interval(budgets::SWEEP_INTERVAL);
     // Whoever started or installed has just compared.
     integrity.reset();
     mending.reset();
@@ -84,6 +86,8 @@ pub async fn run(daemon: Arc<Daemon>) {
             _ = integrity.tick() => check_integrity,
             _ = rates.tick() => measure,
             _ = mending.tick() => mend,
+            _ = budgets.tick() => budgets::measure,
+            _ = sweeps.tick() => budgets::sweep,
         };
         let daemon = Arc::clone(&daemon);
         if tokio::task::spawn_blocking(move || look(&daemon)).await.is_err() {

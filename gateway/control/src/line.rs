@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::audit::Audit;
 
 /// One packet and what was said about it. Keys keep this order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Line {
     /// Packet number in the capture, from 1; only in a replay.
@@ -35,6 +35,9 @@ pub struct Line {
     pub set: Option<String>,
     /// Name of the rule that decided.
     pub rule: Option<String>,
+    /// The budget that is used up, for `limited`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
     /// Municipality id.
     pub municipality: Option<String>,
     /// Generation that judged.
@@ -67,12 +70,26 @@ pub struct Line {
     /// Port, or echo identifier, that stands for the source's on the uplink, if it is translated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_port: Option<u16>,
+    /// How much of a budget is used; the line is about that budget, not about a packet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetLine>,
     /// What the inspector saw of a connection that has ended; the line is about that connection, not about a packet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Box<TlsLine>>,
     /// What somebody did to the gateway; the line is about that and has besides no more than its time and municipality.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit: Option<Box<Audit>>,
+}
+
+/// A budget that is nearly used up, or no longer. The line's `limit` names it, its `verdict` is `warning`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BudgetLine {
+    /// `near` or `relieved`.
+    pub state: String,
+    /// How much of it was used in the last second, 1 being all.
+    pub used_ratio: f64,
+    /// What the policy allows.
+    pub most: Option<u64>,
 }
 
 /// A connection as the inspector saw it. The line's `verdict` is what was done (`splice`, `inspect` or `block`), its
@@ -140,6 +157,7 @@ impl Line {
             reason: judgement.reason.name().into(),
             set: judgement.set.clone(),
             rule: judgement.rule.clone(),
+            limit: judgement.limit.map(|limit| limit.name().into()),
             municipality: judgement.municipality.clone(),
             generation: judgement.generation,
             direction: judgement.direction.name().into(),

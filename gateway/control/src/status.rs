@@ -108,6 +108,9 @@ pub struct MunicipalityStatus {
     pub rates: Vec<Rate>,
     /// Every exit that was ever taken.
     pub counters: Vec<CounterStatus>,
+    /// Its budgets.
+    #[serde(default)]
+    pub limits: Vec<LimitStatus>,
     /// Its inspector; none: no rule inspects anything of it.
     #[serde(default)]
     pub inspector: Option<InspectorStatus>,
@@ -143,6 +146,21 @@ pub struct BypassStatus {
     pub names: BTreeMap<String, u64>,
     /// Names that left for want of room before anything came of them.
     pub displaced: u64,
+}
+
+/// One budget of a municipality.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LimitStatus {
+    /// Name, as in the policy.
+    pub limit: String,
+    /// `egress`, `ingress` or `both`.
+    pub direction: String,
+    /// What the policy allows.
+    pub most: u64,
+    /// How much of that was used in the last second, 1 being all; none: it is not one, but one for each source.
+    pub used_ratio: Option<f64>,
+    /// Packets that it dropped since the maps were made.
+    pub limited_packets: u64,
 }
 
 /// A municipality's inspector, and how much of its traffic was opened.

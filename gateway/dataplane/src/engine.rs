@@ -4,8 +4,10 @@
 //! instead of sent. The kernel runs no frame shorter than an Ethernet header: such a frame is judged here, in the
 //! same words as the program's. A frame longer than [`LONGEST_FRAME`] is cut there; no IP packet reaches past it.
 
+use std::mem::offset_of;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use abi::budget::{BudgetUse, Pool};
 use abi::control::Control;
 use abi::event::Event;
 use abi::flow::{Bucket, FragmentKey, FragmentOwner};
@@ -13,8 +15,9 @@ use abi::limits::NAT_ADDRESSES_AT_MOST;
 use abi::ports::{INSPECTOR, Port, ROLE_INSPECTOR, ROLE_UPLINK};
 use abi::{Direction, Reason, Verdict};
 use aya::Ebpf;
-use aya::maps::{HashMap, MapData};
+use aya::maps::{HashMap, MapData, PerCpuArray, PerCpuValues};
 use aya::programs::{TestRun, TestRunOptions, Xdp};
+use aya::util::nr_cpus;
 use policy::CompiledPolicy;
 use policy::model::InspectorState;
 
@@ -26,6 +29,7 @@ use crate::load::{self, Globals};
 use crate::mmap::{Mapping, Value};
 use crate::nat::Nat;
 use crate::port_table::PortTable;
+use crate::sweep;
 
 /// Longest frame that is looked at: an Ethernet header with two tags and the longest IPv6 packet.
 pub const LONGEST_FRAME: usize = 65_597;
@@ -33,6 +37,7 @@ pub const LONGEST_FRAME: usize = 65_597;
 const ETHERNET_HEADER: usize = 14;
 /// `BPF_PROG_TEST_RUN` lets frames come from the loopback interface.
 const LOOPBACK: u32 = 1;
+const NS_PER_S: u64 = 1_000_000_000;
 /// No program writes this verdict: what is in `JUDGEMENT` while a frame is judged.
 const UNWRITTEN: u8 = 0xff;
 
@@ -90,7 +95,15 @@ pub struct Engine {
     ports: PortTable,
     fragments: HashMap<MapData, Value<FragmentKey>, Value<FragmentOwner>>,
     nat: Nat,
+    pools: Mapping,
+    sources: Mapping,
+    budget_use: PerCpuArray<MapData, Value<BudgetUse>>,
     entry: Option<Entry>,
+    /// Whether a policy limits the number of flows: then those that expire are swept as the clock goes on.
+    sweeps: bool,
+    swept_s: u64,
+    /// The highest number that a municipality has had.
+    highest: u32,
 }
 
 impl Engine {
@@ -118,7 +131,13 @@ impl Engine {
             ports: PortTable::of(&object)?,
             fragments: load::take(&mut object, "FRAGMENTS")?,
             nat: Nat::take(&mut object)?,
+            pools: load::mapping(&object, "POOLS")?,
+            sources: load::mapping(&object, "SOURCES")?,
+            budget_use: load::take(&mut object, "BUDGET_USE")?,
             entry: None,
+            sweeps: false,
+            swept_s: 0,
+            highest: 0,
             object,
         })
     }
@@ -126,6 +145,9 @@ impl Engine {
     /// Makes a policy the one that judges; flows stay. See [`Tables::install`] for what `generation` may be.
     pub fn install(&mut self, policy: &CompiledPolicy, generation: u64) -> Result<Installed<Generation>, Error> {
         self.nat.enrol(policy, &self.tables.pool_in_force()?)?;
+        self.sweeps = policy.tables.limit_flows();
+        let numbers = policy.numbering.municipalities.values();
+        self.highest = numbers.map(|number| u32::from(*number)).max().unwrap_or(0).max(self.highest);
         self.tables.install(policy, Generation(generation))
     }
 
@@ -139,9 +161,17 @@ impl Engine {
         self.tables.control()
     }
 
-    /// Forgets all flows, fragments and port blocks.
+    /// Forgets all flows and fragments and port blocks, and what was used up of budgets.
     pub fn forget_flows(&mut self) -> Result<(), Error> {
-        self.flows.zero(0, self.flows.len());
+        for map in [&self.flows, &self.pools, &self.sources] {
+            map.zero(0, map.len());
+        }
+        self.swept_s = 0;
+        let unused = vec![Value(BudgetUse::default()); nr_cpus().map_err(|(_, error)| Error::file("CPUs", error))?];
+        for municipality in 0..=self.highest {
+            let values = PerCpuValues::try_from(unused.clone()).map_err(|error| Error::file("CPUs", error))?;
+            self.budget_use.set(municipality, values, 0).map_err(|error| Error::map("BUDGET_USE", error))?;
+        }
         self.nat.forget()?;
         let keys: Vec<_> = self.fragments.keys().filter_map(Result::ok).collect();
         for key in keys {
@@ -167,6 +197,11 @@ impl Engine {
         (0..self.flows.entries()).map(|index| self.flows.get(index * size_of::<Bucket>()))
     }
 
+    /// Entries of the flow table that the program counts as flows of the municipality with this number.
+    pub fn flow_count(&self, municipality: u16) -> u64 {
+        self.pools.load(usize::from(municipality) * size_of::<Pool>() + offset_of!(Pool, flows))
+    }
+
     /// Judges one frame as if it had entered there at that time. Time should not go back.
     pub fn judge(&mut self, entry: Entry, now_ns: u64, frame: &[u8]) -> Result<Event, Error> {
         if frame.len() < ETHERNET_HEADER {
@@ -177,6 +212,11 @@ impl Engine {
             let port = Port { number, role, municipality, ifindex: LOOPBACK, mtu: u16::MAX, ..Port::default() };
             self.ports.set(&port)?;
             self.entry = Some(entry);
+        }
+        let now_s = now_ns / NS_PER_S;
+        if self.sweeps && self.swept_s != now_s {
+            self.swept_s = now_s;
+            sweep::sweep(&self.flows, &self.pools, now_s as u32, sweep::Grace::None);
         }
         self.tables.set_replay_clock(now_ns);
         self.judgement.set(0, Event { verdict: UNWRITTEN, ..Event::default() });

@@ -6,6 +6,7 @@
 //! Not here: what the namespaces look like (`namespaces`), what is in the policy tables (`install`).
 
 mod attach;
+mod budgets;
 mod inspectors;
 mod pins;
 mod ports;
@@ -27,12 +28,13 @@ use crate::inspector_words::InspectorWords;
 use crate::install::{Generation, Installed, Shape, Tables};
 use crate::links::{self, Link};
 use crate::load::{self, Globals, Mappable, RunTimeMaps};
-use crate::mmap::Value;
+use crate::mmap::{Mapping, Value};
 use crate::namespaces::{Desired, desired::PortFacts};
 use crate::nat::Nat;
 use crate::readings::{self, Readings};
 use inspectors::Inspectors;
 
+pub use budgets::BudgetReading;
 pub use inspectors::InspectorWay;
 pub use pins::{detach, is_pinned, lock_patiently, mount_bpffs};
 
@@ -57,6 +59,7 @@ pub struct Gateway {
     maps: RunTimeMaps,
     flows: Mappable,
     nat: Nat,
+    pools: Mapping,
     events: Option<Events>,
     adopted: bool,
     ports: BTreeMap<String, AttachedPort>,
@@ -120,6 +123,7 @@ impl Gateway {
             maps: RunTimeMaps::take(&mut object)?,
             flows: Mappable::of(&object, "FLOWS")?,
             nat: Nat::take(&mut object)?,
+            pools: load::mapping(&object, "POOLS")?,
             events: Some(Events::new(load::take_events(&mut object)?)),
             adopted: tables.generation() != 0,
             ports: BTreeMap::new(),

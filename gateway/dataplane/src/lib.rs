@@ -20,6 +20,7 @@ pub mod nat;
 pub mod object;
 mod port_table;
 pub mod readings;
+pub mod sweep;
 
 pub use capacities::Capacities;
 pub use engine::{Engine, EngineSize, Entry};

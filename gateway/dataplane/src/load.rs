@@ -7,6 +7,7 @@ use aya::maps::{Array, DevMap, HashMap, Map, MapData, PerCpuArray, RingBuf};
 use aya::programs::Program;
 use aya::{Ebpf, EbpfLoader};
 
+use abi::budget::BudgetUse;
 use abi::control::{CounterRow, EventLosses};
 use abi::ports::{SlowPath, Trunk};
 
@@ -61,8 +62,10 @@ pub fn load(globals: &Globals, pins: Option<&Path>) -> Result<Ebpf, Error> {
 }
 
 /// Every map of the object.
-pub const MAPS: [&str; 37] = [
+pub const MAPS: [&str; 41] = [
     "ATTACHMENTS",
+    "BUDGETS",
+    "BUDGET_USE",
     "CLASSES",
     "CONTROL",
     "COUNTERS",
@@ -83,6 +86,7 @@ pub const MAPS: [&str; 37] = [
     "NAT_NUMBERS",
     "NODES",
     "PAIRS",
+    "POOLS",
     "POOL_ADDRESSES",
     "PORTS",
     "RECORDS",
@@ -92,6 +96,7 @@ pub const MAPS: [&str; 37] = [
     "SERVICE_VIEWS",
     "SET_HITS",
     "SLOW_PATHS",
+    "SOURCES",
     "TRUNKS",
     "V4_ROOT",
     "V6_ROOT",
@@ -169,6 +174,8 @@ pub struct RunTimeMaps {
     pub set_hits: PerCpuArray<MapData, u64>,
     /// By municipality number.
     pub event_losses: PerCpuArray<MapData, Value<EventLosses>>,
+    /// By municipality number.
+    pub budget_use: PerCpuArray<MapData, Value<BudgetUse>>,
     /// One.
     pub guard_drops: PerCpuArray<MapData, u64>,
 }
@@ -184,6 +191,7 @@ impl RunTimeMaps {
             counters: take(object, "COUNTERS")?,
             set_hits: take(object, "SET_HITS")?,
             event_losses: take(object, "EVENT_LOSSES")?,
+            budget_use: take(object, "BUDGET_USE")?,
             guard_drops: take(object, "GUARD_DROPS")?,
         })
     }

@@ -8,7 +8,7 @@ use std::io;
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use abi::Plain;
 
@@ -140,6 +140,23 @@ impl Mapping {
     /// Makes a word `new` if it is `old`, as programs do.
     pub fn exchange_if(&self, offset: usize, old: u64, new: u64) -> bool {
         self.word(offset).compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Adds to a word that programs write, too.
+    pub fn add(&self, offset: usize, more: i64) {
+        self.word(offset).fetch_add(more as u64, Ordering::AcqRel);
+    }
+
+    /// Writes half a word that programs write, too, if it is what it is believed to be.
+    pub fn exchange_half_if(&self, offset: usize, old: u32, new: u32) -> bool {
+        self.half_word(offset).compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    fn half_word(&self, offset: usize) -> &AtomicU32 {
+        self.check(offset, size_of::<u32>());
+        assert!(offset.is_multiple_of(4), "words are aligned");
+        // SAFETY: within the mapping, aligned (the mapping begins on a page), and atomics may be shared with anyone.
+        unsafe { AtomicU32::from_ptr(self.base.as_ptr().add(offset).cast()) }
     }
 
     fn word(&self, offset: usize) -> &AtomicU64 {

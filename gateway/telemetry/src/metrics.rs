@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use abi::{Direction, Reason, Verdict};
+use abi::{Direction, Limit, Reason, Verdict};
 use anyhow::Context;
 use prometheus::core::Collector;
-use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 /// What there is to tell, in names.
 #[derive(Clone, Debug, Default)]
@@ -41,10 +41,21 @@ pub struct Snapshot {
     pub coverage: Vec<Coverage>,
     /// Names that applications refuse our certificates for, by municipality.
     pub bypass: BTreeMap<String, Bypassed>,
+    /// What became of budgets.
+    pub limits: LimitReading,
     /// What lies over the policy.
     pub overlays: OverlayCounts,
     /// When the daemon started, seconds since 1970.
     pub started_at: f64,
+}
+
+/// What became of budgets.
+#[derive(Clone, Debug, Default)]
+pub struct LimitReading {
+    /// Municipality, limit, direction of the packets, and how many were dropped.
+    pub limited: Vec<(String, Limit, Direction, u64)>,
+    /// Municipality, limit, direction of the budget (`both` where it has none), and how much of it is used, 1 being all.
+    pub used: Vec<(String, Limit, String, f64)>,
 }
 
 /// What operators laid over the policy.
@@ -107,6 +118,7 @@ pub fn encode(snapshot: &Snapshot) -> anyhow::Result<String> {
     coverage(&registry, &snapshot.coverage)?;
     nat(&registry, &snapshot.nat)?;
     bypass(&registry, &snapshot.bypass)?;
+    limits(&registry, &snapshot.limits)?;
     overlays(&registry, &snapshot.overlays)?;
     let flows = IntGaugeVec::new(Opts::new("bangasa_flows", "live flows, by municipality"), &["municipality"])?;
     for (municipality, count) in &snapshot.flows {
@@ -269,6 +281,23 @@ fn bypass(registry: &Registry, bypass: &BTreeMap<String, Bypassed>) -> anyhow::R
     register(registry, displaced)
 }
 
+fn limits(registry: &Registry, reading: &LimitReading) -> anyhow::Result<()> {
+    let all: Vec<String> = Limit::ALL.iter().map(|limit| format!("{}: {}", limit.name(), limit.help())).collect();
+    let labels = ["municipality", "limit", "direction"];
+    let help = format!("packets dropped because a budget was used up, by the budget; {}", all.join("; "));
+    let limited = IntCounterVec::new(Opts::new("bangasa_limited_packets_total", help), &labels)?;
+    for (municipality, limit, direction, count) in &reading.limited {
+        limited.with_label_values(&[municipality.as_str(), limit.name(), direction.name()]).inc_by(*count);
+    }
+    let help = "how much of a budget was used in the last second, 1 being all";
+    let used = GaugeVec::new(Opts::new("bangasa_limit_used_ratio", help), &labels)?;
+    for (municipality, limit, direction, ratio) in &reading.used {
+        used.with_label_values(&[municipality.as_str(), limit.name(), direction.as_str()]).set(*ratio);
+    }
+    register(registry, limited)?;
+    register(registry, used)
+}
+
 /// What operators laid over the policy.
 fn overlays(registry: &Registry, overlays: &OverlayCounts) -> anyhow::Result<()> {
     let help = "isolations that were ordered by a command, by municipality; without one: of everybody";
@@ -332,6 +361,17 @@ mod tests {
             r#"bangasa_packets_total{direction="egress",municipality="sendai",reason="blocked",verdict="drop"} 3"#;
         assert!(text.contains(line), "{text}");
         assert!(text.contains(r#"municipality="",reason="unknown_destination""#), "{text}");
+        let limits = LimitReading {
+            limited: vec![("sendai".into(), Limit::Smtp, Direction::Egress, 5)],
+            used: vec![("sendai".into(), Limit::Flows, "both".into(), 0.25)],
+        };
+        let limited = encode(&Snapshot { limits, ..Snapshot::default() }).unwrap();
+        for line in [
+            r#"bangasa_limited_packets_total{direction="egress",limit="smtp_connections_per_second",municipality="sendai"} 5"#,
+            r#"bangasa_limit_used_ratio{direction="both",limit="flows",municipality="sendai"} 0.25"#,
+        ] {
+            assert!(limited.contains(line), "{limited}");
+        }
         for reason in Reason::ALL {
             assert!(text.contains(reason.help()), "{} is not explained", reason.name());
         }

@@ -8,13 +8,14 @@ use abi::limits::POOL_ADDRESSES;
 use ipnet::IpNet;
 
 use super::http::{self, ResolvedHttp};
+use super::limits;
 use super::names::NameLists;
 use super::proxy;
 use super::ranges::Ranges;
 use super::rules::{self, Home, ResolvedRule, Section, Sections};
 use super::sets::Sets;
 use super::tls::{self, ResolvedTls};
-use crate::checked::{Action, Attachment, Isolation, Municipality, Proxy, Rules};
+use crate::checked::{Action, Attachment, Budgets, Isolation, Municipality, Proxy, Rules};
 use crate::diagnostic::{Problem, Report, Span, Spanned};
 use crate::parse::raw::{Item, List, RawIsolation, RawMunicipality, RawPrefecture};
 
@@ -68,6 +69,7 @@ pub(crate) fn municipality<'r>(
         own.normalize();
         ingress.iter_mut().for_each(|rule| rules::meets_insiders(rule, &own, report));
     }
+    limits::check(&raw.limits, report);
     let proxy = prefecture.and_then(|prefecture| proxy::resolve(prefecture, raw, report));
     Town { raw, pool: pool(raw, &published, report), published, isolation, proxy, egress, ingress, tls, http }
 }
@@ -237,7 +239,7 @@ impl Town<'_> {
             sections: raw.sections.iter().map(|(name, list)| (name.value.clone(), sorted(&list.items))).collect(),
             isolation: self.isolation.clone(),
             proxy: self.proxy.clone(),
-            limits: raw.limits.iter().map(|&(name, limit)| (name.to_owned(), limit)).collect(),
+            limits: Budgets(raw.limits.iter().map(|limit| (limit.budget, limit.number)).collect()),
             egress: rules(raw.egress.default, &self.egress)?,
             ingress: rules(raw.ingress.default, &self.ingress)?,
             tls: self.tls.finish(report)?,

@@ -46,7 +46,7 @@ pub(crate) fn municipality(id: &str, vlan: u16) -> Municipality {
         sections: BTreeMap::new(),
         isolation: Isolation::None,
         proxy: None,
-        limits: BTreeMap::new(),
+        limits: Default::default(),
         egress: Rules { default: Action::Deny, rules: Vec::new() },
         ingress: Rules { default: Action::Deny, rules: Vec::new() },
         tls: Tls::default(),

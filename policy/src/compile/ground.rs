@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{CompileError, CompiledPolicy, compile};
 use crate::blocked::{Blocked, Numbers, Unblocked};
-use crate::checked::{Municipalities, Policy, Rule};
+use crate::checked::{Flood, Municipalities, Policy, Rule};
 use crate::describe::Glossary;
 use crate::numbering::Numbering;
 use crate::prefix_table;
@@ -34,6 +34,7 @@ pub(super) struct Parts {
     municipalities: Municipalities,
     baseline: Vec<Rule>,
     essential: Vec<IpNet>,
+    flood: Flood,
     block: Vec<String>,
     sets: Vec<String>,
     uplinks: Vec<String>,
@@ -46,6 +47,7 @@ impl Parts {
             municipalities: policy.municipalities.clone(),
             baseline: policy.baseline.clone(),
             essential: policy.essential.clone(),
+            flood: policy.flood,
             block: policy.block.clone(),
             sets: policy.sets.keys().cloned().collect(),
             uplinks: policy.uplinks.clone(),

@@ -423,6 +423,7 @@ fn events_become_names() {
             reason: abi::Reason::Blocked,
             set: Some("threats".to_owned()),
             rule: Some("web".to_owned()),
+            limit: None,
             municipality: Some("sendai".to_owned()),
             generation: 5,
         }

@@ -3,7 +3,7 @@
 use super::Severity::{self, Error, Warning};
 
 /// Every code, how bad it is, and what it says. Sorted.
-pub const CODES: [(&str, Severity, &str); 73] = [
+pub const CODES: [(&str, Severity, &str); 74] = [
     ("ambiguous-owner", Warning, "a public prefix is claimed by two municipalities, so that neither owns it"),
     (
         "bad-address",
@@ -44,6 +44,7 @@ pub const CODES: [(&str, Severity, &str); 73] = [
     ("empty-set", Warning, "a set without an address"),
     ("gateway-outside-prefixes", Error, "an address of the gateway on a segment that is not the municipality's"),
     ("host-bits", Error, "a prefix with bits set after its length"),
+    ("idle-limit", Warning, "a budget that another one makes pointless"),
     ("inspect-ingress", Error, "inspection of what comes from the Internet"),
     ("isolated-elsewhere", Warning, "isolation of an address that the municipality does not have"),
     ("misplaced-key", Error, "a key that means nothing beside the action of its rule"),

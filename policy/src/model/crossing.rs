@@ -3,10 +3,11 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use abi::{Direction, Reason, Verdict};
+use abi::{Direction, Limit, Reason, Verdict};
 
 use super::Effects;
 use super::inspector::Down;
+use super::limits::Used;
 use super::prefecture::{Municipality, Prefecture, Rule, Sender};
 use super::trace::{Stage, Trace};
 
@@ -19,6 +20,10 @@ pub(crate) struct Crossing<'a> {
     pub(crate) direction: Direction,
     pub(crate) now_s: u32,
     pub(crate) down: &'a Down,
+    pub(crate) now_ns: u64,
+    /// Bytes of the frame.
+    pub(crate) length: u64,
+    pub(crate) used: &'a mut Used,
     pub(crate) trace: &'a mut Trace,
     /// Whose packet it is, once known.
     pub(crate) municipality: Option<&'a Municipality>,
@@ -32,6 +37,7 @@ pub(crate) struct Exit {
     pub(crate) reason: Reason,
     pub(crate) set: Option<String>,
     pub(crate) rule: Option<Arc<Rule>>,
+    pub(crate) limit: Option<Limit>,
 }
 
 impl Exit {
@@ -42,7 +48,7 @@ impl Exit {
 
     /// An exit that neither a set nor a rule decided.
     pub(crate) fn new(verdict: Verdict, reason: Reason) -> Self {
-        Self { verdict, reason, set: None, rule: None }
+        Self { verdict, reason, set: None, rule: None, limit: None }
     }
 
     /// In words.
@@ -50,6 +56,9 @@ impl Exit {
         let mut text = format!("{}, {}: {}", self.verdict.name(), self.reason.name(), self.reason.help());
         if let Some(set) = &self.set {
             text.push_str(&format!(", set `{set}`"));
+        }
+        if let Some(limit) = &self.limit {
+            text.push_str(&format!(", `{}`: {}", limit.name(), limit.help()));
         }
         if let Some(rule) = &self.rule {
             text.push_str(&format!(", rule `{}` ({})", rule.name, rule.place()));

@@ -9,6 +9,7 @@ use abi::{Direction, Reason, Verdict};
 use super::crossing::{Crossing, Exit};
 use super::flows::{Flow, Flows, Key, Progress};
 use super::isolation;
+use super::limits;
 use super::packet::{EchoKind, Packet, Quote, Transport};
 use super::prefecture::Municipality;
 use super::rules::{self, Call, Decision};
@@ -47,6 +48,7 @@ fn whole(x: &mut Crossing, municipality: &Municipality, packet: &Packet, flows: 
         Opinion::Refused(why) => return refuse(x, || format!("{}: {why}", describe(&own))),
     }
     judge_again(x, municipality, &own, flows)?;
+    limits::meter(x, municipality, packet, flows.get(&own).and_then(|flow| flow.rule.as_ref()))?;
     flows.record(packet, x.direction, &own, x.now_s);
     goes_on(x, &own, flows, Reason::Established, Refresh::LastSeen)
 }
@@ -104,6 +106,7 @@ fn fragment(
     of_sender(x, &own, found)?;
     behind_translation(x, municipality, packet, &own, found)?;
     judge_again(x, municipality, &own, flows)?;
+    limits::meter(x, municipality, packet, flows.get(&own).and_then(|flow| flow.rule.as_ref()))?;
     goes_on(x, &own, flows, Reason::Fragment, Refresh::LastSeen)
 }
 
@@ -132,6 +135,7 @@ fn related(
     of_sender(x, &own, found)?;
     behind_translation(x, municipality, packet, &own, found)?;
     judge_again(x, municipality, &own, flows)?;
+    limits::meter(x, municipality, packet, flows.get(&own).and_then(|flow| flow.rule.as_ref()))?;
     flows.record(packet, x.direction, &own, x.now_s);
     goes_on(x, &own, flows, Reason::Related, Refresh::Nothing)
 }

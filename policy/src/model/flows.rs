@@ -207,6 +207,13 @@ impl Flows {
         self.flows.insert(key, flow);
     }
 
+    /// Live flows of a municipality.
+    pub(crate) fn count(&self, municipality: &str, now_s: u32) -> u64 {
+        let live =
+            |(key, flow): &(&Key, &Flow)| &*key.municipality == municipality && flow.is_live(key.protocol, now_s);
+        self.flows.iter().filter(live).count() as u64
+    }
+
     /// Forgets a flow, and with it its alias; its mapping is let go.
     pub(crate) fn free(&mut self, key: &Key, now_s: u32) {
         if let Some(flow) = self.flows.remove(key)

@@ -25,6 +25,7 @@ pub(crate) struct Prefecture {
     /// `[block] sets`, in order.
     pub(crate) block: Vec<(String, AddressSet)>,
     pub(crate) essential: AddressSet,
+    pub(crate) flood: checked::Flood,
     /// Every municipality's prefixes, published addresses and pools.
     pub(crate) ours: AddressSet,
     pub(crate) owners: Owners,
@@ -73,6 +74,7 @@ pub(crate) struct Municipality {
     pub(crate) proxy_port: Option<u16>,
     pub(crate) pool: Vec<Ipv4Addr>,
     pub(crate) blocks: PortBlocks,
+    pub(crate) limits: checked::Budgets,
     egress: Rules,
     ingress: Rules,
 }
@@ -154,6 +156,7 @@ impl Prefecture {
             by_id: HashMap::new(),
             block: policy.block.iter().filter_map(|name| Some((name.clone(), set(policy, name)?))).collect(),
             essential: AddressSet::new(&policy.essential),
+            flood: policy.flood,
             ours: AddressSet::new(&policy.municipalities.iter().flat_map(own).collect::<Vec<_>>()),
             owners: Owners::default(),
             baseline: policy.baseline.iter().map(|rule| Rule::new(rule, true, &mut known)).collect(),
@@ -216,6 +219,7 @@ impl Municipality {
             proxy_port: municipality.proxy.as_ref().map(|proxy| proxy.port),
             pool: municipality.nat_pool.clone(),
             blocks: municipality.nat_blocks,
+            limits: municipality.limits.clone(),
             egress: Rules::new(&municipality.egress, known),
             ingress: Rules::new(&municipality.ingress, known),
         }

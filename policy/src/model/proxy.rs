@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use abi::{Reason, Verdict};
 
 use super::crossing::{Crossing, Exit};
+use super::limits;
 use super::packet::{Packet, Transport};
 use super::prefecture::{Municipality, Sender};
 use super::trace::Stage;
@@ -19,6 +20,7 @@ pub(crate) fn proxy(x: &mut Crossing, municipality: &Municipality, packet: &Pack
     let looked_at =
         || format!("destination {}, the proxy of {} is at port {port}", packet.destination, municipality.id);
     if is_meant {
+        limits::meter(x, municipality, packet, None)?;
         return x.stop(Stage::Proxy, Exit::new(Verdict::Local, Reason::Proxy), looked_at);
     }
     x.pass(Stage::Proxy, || (looked_at(), "not meant".into()));

@@ -46,9 +46,8 @@ fn cases_have_names_of_their_own_and_show_every_reason_of_the_model() {
             CaseStep::Install(_) | CaseStep::Inspector(..) => None,
         })
         .collect();
-    // Budgets, table sizes and the forwarding step are not the model's; an internal error is nobody's.
-    let elsewhere =
-        [Reason::Limited, Reason::FlowTableFull, Reason::NoRoute, Reason::HopLimit, Reason::TooBig, Reason::Internal];
+    // Table sizes and the forwarding step are not the model's; an internal error is nobody's.
+    let elsewhere = [Reason::FlowTableFull, Reason::NoRoute, Reason::HopLimit, Reason::TooBig, Reason::Internal];
     for &reason in Reason::ALL {
         assert_eq!(shown.contains(&reason), !elsewhere.contains(&reason), "{}", reason.name());
     }

@@ -28,8 +28,12 @@ pub enum Stage {
     Proxy,
     /// Does it belong to something already judged.
     Flow,
+    /// Does it look like the answer of an amplifier; only where the policy asks.
+    Reflection,
     /// Baseline, municipality rules, default.
     Rules,
+    /// Budgets of the municipality and of single sources; only where there are any.
+    Limits,
     /// Address translation and the new flow.
     Create,
     /// What becomes of an inspected connection; no packet's stage, so only an explanation has it.
@@ -51,7 +55,9 @@ impl Stage {
             Self::BlockSets => "block sets",
             Self::Proxy => "proxy",
             Self::Flow => "flow",
+            Self::Reflection => "reflection",
             Self::Rules => "rules",
+            Self::Limits => "limits",
             Self::Create => "create",
             Self::Tls => "tls",
             Self::Http => "http",

@@ -6,13 +6,9 @@ use super::document::Document;
 use super::raw::{List, RawAttachment, RawIsolation, RawMunicipality, RawRules};
 use super::rule::{self, Layer};
 use super::walk::{Fields, Value};
-use super::{http, nat, proxy, scalar, tls};
+use super::{http, limits, nat, proxy, scalar, tls};
 use crate::checked::Action;
 use crate::diagnostic::{Problem, Report};
-
-/// Budgets that a municipality may have.
-const LIMITS: [&str; 5] =
-    ["flows", "new_flows_per_second", "packets_per_second", "bits_per_second", "events_per_second"];
 
 pub(crate) fn municipality<'t>(
     document: &'t Document<'t>,
@@ -45,7 +41,7 @@ pub(crate) fn municipality<'t>(
             sections.push((name, value.words(scalar::prefix, report)));
         }
     }
-    let limits = root.optional("limits").map_or_else(Vec::new, |value| limits(value, report));
+    let limits = root.optional("limits").map_or_else(Vec::new, |value| limits::limits(value, report));
     let egress = root.optional("egress");
     let egress = rules(egress, "`[egress]`", report);
     let ingress = root.optional("ingress");
@@ -147,31 +143,6 @@ fn isolation(value: Value<'_>, report: &mut Report<'_>) -> RawIsolation {
             RawIsolation::None
         }
     }
-}
-
-fn limits(value: Value<'_>, report: &mut Report<'_>) -> Vec<(&'static str, u64)> {
-    let Some(mut fields) = value.fields("`[limits]`", report) else {
-        return Vec::new();
-    };
-    let mut limits = Vec::new();
-    for name in LIMITS {
-        let Some(value) = fields.optional(name) else { continue };
-        if !value.is_integer() {
-            value.wrong_type("a whole number", report);
-            continue;
-        }
-        match value.as_integer().and_then(|number| u64::try_from(number).ok()).filter(|&number| number > 0) {
-            Some(number) => limits.push((name, number)),
-            None => {
-                let problem = Problem::error("bad-limit", value.span(), format!("`{name}` must be at least 1"));
-                report.push(problem.help(
-                    "leave the line out for no limit, or set `isolated = true` to cut everything off".to_owned(),
-                ));
-            }
-        }
-    }
-    fields.finish(report);
-    limits
 }
 
 fn rules(value: Option<Value<'_>>, what: &'static str, report: &mut Report<'_>) -> RawRules {

@@ -6,7 +6,8 @@ use super::document::Document;
 use super::raw::{Countries, List, RawHttp, RawPrefecture, RawSet, RawTls};
 use super::rule::{self, Layer};
 use super::walk::{Fields, Value};
-use super::{http, names, proxy, scalar, tls};
+use super::{flood, http, names, proxy, scalar, tls};
+use crate::checked::Flood;
 use crate::diagnostic::{Problem, Report, Span, Spanned};
 
 /// The only version of the format that there is.
@@ -29,6 +30,7 @@ pub(crate) fn prefecture<'t>(
         sets: Vec::new(),
         block: List::absent(absent),
         essential: List::absent(absent),
+        flood: Flood::default(),
         baseline: Vec::new(),
         names: Vec::new(),
         tls: RawTls::absent(absent),
@@ -68,6 +70,7 @@ pub(crate) fn prefecture<'t>(
         }
         fields.finish(report);
     }
+    raw.flood = root.optional("flood").map_or_else(Flood::default, |value| flood::flood(value, report));
     if let Some(value) = root.optional("baseline") {
         raw.baseline = rule::rules(value, Layer::Baseline, report);
     }

@@ -6,7 +6,7 @@ mod tls;
 
 use ipnet::IpNet;
 
-use crate::checked::{Action, PortBlocks, Service, WhenDown};
+use crate::checked::{Action, Budget, Flood, PortBlocks, Service, WhenDown};
 use crate::diagnostic::{Span, Spanned};
 pub(crate) use http::{RawHttp, RawHttpRule, RawTenants};
 pub(crate) use proxy::{Direct, RawProxy};
@@ -39,6 +39,7 @@ pub(crate) struct RawPrefecture {
     pub sets: Vec<RawSet>,
     pub block: List<Spanned<String>>,
     pub essential: List<Spanned<Item>>,
+    pub flood: Flood,
     pub baseline: Vec<RawRule>,
     pub names: Vec<RawNames>,
     pub tls: RawTls,
@@ -76,7 +77,7 @@ pub(crate) struct RawMunicipality {
     pub nat: RawNat,
     pub sections: Vec<(Spanned<String>, List<Spanned<IpNet>>)>,
     pub isolation: RawIsolation,
-    pub limits: Vec<(&'static str, u64)>,
+    pub limits: Vec<RawLimit>,
     pub egress: RawRules,
     pub ingress: RawRules,
     pub tls: RawTls,
@@ -89,6 +90,14 @@ pub(crate) struct RawMunicipality {
 pub(crate) struct RawNat {
     pub pool: List<Spanned<IpNet>>,
     pub blocks: PortBlocks,
+}
+
+/// One number of `[limits]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawLimit {
+    pub budget: Budget,
+    pub number: u64,
+    pub span: Span,
 }
 
 /// `isolated`.

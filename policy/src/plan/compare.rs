@@ -9,7 +9,7 @@ use super::http;
 use super::rules::{self, action};
 use super::tls;
 use super::{Change, Entries, Fate, MunicipalityPlan, Plan, SHOWN};
-use crate::checked::{Http, Isolation, Municipality, Policy, Prefixes, Proxy, Rules, Set, Tls};
+use crate::checked::{Budgets, Http, Isolation, Municipality, Policy, Prefixes, Proxy, Rules, Set, Tls};
 
 pub(super) fn policies(old: Option<&Policy>, new: &Policy) -> Plan {
     let nothing = Policy::default();
@@ -29,6 +29,8 @@ pub(super) fn policies(old: Option<&Policy>, new: &Policy) -> Plan {
     // Its order counts: the first set that contains an address names the drop.
     prefecture.value("block sets", &or_none(&old.block), &or_none(&new.block));
     prefecture.list("essential services", &old.essential, &new.essential);
+    let word = |policy: &Policy| if policy.flood.reflection { "dropped" } else { "left to the rules" };
+    prefecture.value("what looks like reflection", word(old), word(new));
     prefecture.0.extend(rules::compare("baseline", &old.baseline, &new.baseline, &mut compared));
     tls::prefecture(&mut prefecture, old, new, &mut compared);
     http::http(&mut prefecture, &old.http, &new.http, &mut compared);
@@ -73,7 +75,7 @@ fn absent(municipality: &Municipality) -> Municipality {
         sections: BTreeMap::new(),
         isolation: Isolation::None,
         proxy: None,
-        limits: BTreeMap::new(),
+        limits: Budgets::default(),
         egress: closed(&municipality.egress),
         ingress: closed(&municipality.ingress),
         tls: Tls { rules: Vec::new(), ..municipality.tls.clone() },
@@ -141,9 +143,9 @@ impl Changes {
         }
         self.isolation(&old.isolation, &new.isolation);
         self.proxy(old.proxy.as_ref(), new.proxy.as_ref());
-        let limits: BTreeMap<_, _> = old.limits.iter().chain(&new.limits).collect();
-        for name in limits.into_keys() {
-            self.option(&format!("limit {name}"), old.limits.get(name), new.limits.get(name));
+        let budgets: BTreeMap<_, _> = old.limits.0.iter().chain(&new.limits.0).collect();
+        for budget in budgets.into_keys() {
+            self.option(&format!("limit {budget}"), old.limits.0.get(budget), new.limits.0.get(budget));
         }
     }
 

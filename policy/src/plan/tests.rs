@@ -7,14 +7,14 @@ use rand::rngs::StdRng;
 
 use super::*;
 use crate::Numbering;
-use crate::checked::{Action, Isolation, Proxy, Rule};
+use crate::checked::{Action, Budget, Isolation, Proxy, Rule};
 use crate::compile::fixture::{attachment, municipality, nets, prefecture, rule, set, tcp};
 
 fn before() -> Policy {
     let mut sendai = municipality("sendai", 101);
     sendai.name = "仙台市".to_owned();
     sendai.sections.insert("taxation".to_owned(), nets(&["10.4.20.0/24"]));
-    sendai.limits.insert("flows".to_owned(), 200_000);
+    sendai.limits.0.insert(Budget::whole(abi::Limit::Flows), 200_000);
     sendai.egress.rules = ["dns", "web", "mail", "ntp", "rest"].map(|name| rule(name, Action::Allow)).into();
     let mut policy = prefecture(vec![municipality("natori", 102), sendai]);
     policy.sets.insert("threats".to_owned(), set(&["192.0.2.0/24", "198.51.100.0/24"]));
@@ -69,7 +69,7 @@ fn changes_are_told_by_municipality() {
     sendai.isolation = Isolation::Parts(nets(&["10.4.20.9/32"]));
     sendai.proxy =
         Some(Proxy { port: 8080, direct_names: vec![".lg.jp".to_owned()], direct_prefixes: nets(&["10.254.0.0/16"]) });
-    sendai.limits.insert("flows".to_owned(), 100_000);
+    sendai.limits.0.insert(Budget::whole(abi::Limit::Flows), 100_000);
     sendai.egress.default = Action::Allow;
     let web = Rule {
         from: Some(nets(&["10.4.20.0/24"]).into()),

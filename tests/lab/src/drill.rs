@@ -3,6 +3,10 @@
 //! A drill is a file in `drill/` with a [`Drill`], and a line in [`DRILLS`].
 
 mod cut_off;
+mod neighbour;
+mod open_relay;
+mod pulses;
+mod surge;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,7 +26,7 @@ pub struct Drill {
     pub step: Step,
 }
 
-const DRILLS: [Drill; 1] = [cut_off::DRILL];
+const DRILLS: [Drill; 5] = [cut_off::DRILL, open_relay::DRILL, surge::DRILL, pulses::DRILL, neighbour::DRILL];
 
 /// Goes through one drill, or all of them; success only if every promise was kept.
 pub fn practise(policy: &Path, name: &str, json: bool) -> Result<ExitCode> {

@@ -36,6 +36,8 @@ mod inspector_down;
 mod inspector_way;
 #[path = "live/kill.rs"]
 mod kill;
+#[path = "live/limits.rs"]
+mod limits;
 #[path = "live/one_policy.rs"]
 mod one_policy;
 #[path = "live/peers.rs"]

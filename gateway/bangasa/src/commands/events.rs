@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use control::line::TlsLine;
+use control::line::{BudgetLine, TlsLine};
 use control::{Client, Line};
 use ipnet::IpNet;
 
@@ -88,11 +88,20 @@ fn describe(line: &Line, colour: Colour) -> String {
     let municipality = line.municipality.as_deref().unwrap_or("-");
     let port = line.port.as_deref().unwrap_or("-");
     let new_flow = if line.new_flow == Some(true) { " (new flow)" } else { "" };
-    let by = packet_text::decided_by(line).map(|by| format!(" by {by}")).unwrap_or_default();
-    let packet = packet_text::packet(line);
+    let by = packet_text::decided_by(line).filter(|_| line.budget.is_none());
+    let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
+    let packet = line.budget.as_ref().map_or_else(|| packet_text::packet(line), |it| describe_budget(line, it));
     let reason = &line.reason;
     let tls = line.tls.as_deref().map(describe_tls).unwrap_or_default();
     format!("{time} {verdict} {reason:<18} {municipality:<12} {port:<8} {packet}{by}{new_flow}{tls}")
+}
+
+/// `new_flows_per_second egress: 83 % of 5000 used, near the end`.
+fn describe_budget(line: &Line, budget: &BudgetLine) -> String {
+    let limit = line.limit.as_deref().unwrap_or_default();
+    let most = budget.most.map(|most| format!(" of {most}")).unwrap_or_default();
+    let state = if budget.state == "near" { "near its end" } else { "relieved" };
+    format!("{limit} {}: {:.0} %{most} used, {state}", line.direction, budget.used_ratio * 100.0)
 }
 
 /// What the inspector saw, after the addresses.
@@ -153,6 +162,25 @@ mod tests {
             "2026-01-01T00:00:00.000Z inspect rule               sendai       -        \
              tcp [2001:db8::7]:51000 > [2001:db8:1::4]:443 by rule `web` (prefecture.toml:9) tls www.example.jp \
              upstream good alpn h2 3 requests 100 bytes up 2000 down in 12 ms"
+        );
+    }
+
+    #[test]
+    fn a_budget_near_its_end_reads_as_one_line() {
+        let line = Line {
+            time: Some("2026-01-01T00:00:00.000Z".into()),
+            verdict: "warning".into(),
+            reason: "budget".into(),
+            limit: Some("new_flows_per_second".into()),
+            direction: "egress".into(),
+            municipality: Some("sendai".into()),
+            budget: Some(BudgetLine { state: "near".into(), used_ratio: 0.83, most: Some(5_000) }),
+            ..Line::default()
+        };
+        assert_eq!(
+            describe(&line, Colour::Off),
+            "2026-01-01T00:00:00.000Z warning budget             sendai       -        \
+             new_flows_per_second egress: 83 % of 5000 used, near its end"
         );
     }
 

@@ -146,6 +146,17 @@ fn describe_municipality(text: &mut String, municipality: &MunicipalityStatus, c
         let (packets, bits) = (quantity(rate.packets_per_second), quantity(rate.bits_per_second));
         let _ = writeln!(text, "  {:<8} {packets:>9} packets/s {bits:>9} bits/s", rate.direction);
     }
+    for limit in &municipality.limits {
+        let used = limit.used_ratio.map_or_else(|| "  for each".into(), |used| format!("{:>6.1} % of", used * 100.0));
+        let _ = writeln!(
+            text,
+            "  {:<8} limit   {:<32} {used} {:>9}, {} packets limited",
+            limit.direction,
+            limit.limit,
+            quantity(limit.most as f64),
+            limit.limited_packets
+        );
+    }
     let mut counters: Vec<_> = municipality.counters.iter().filter(|counter| counter.packets > 0).collect();
     counters.sort_by_key(|counter| std::cmp::Reverse(counter.packets));
     for counter in counters {
@@ -222,7 +233,7 @@ fn quantity(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use control::status::{CounterStatus, PortStatus, Rate};
+    use control::status::{CounterStatus, LimitStatus, PortStatus, Rate};
 
     use super::*;
 
@@ -263,12 +274,20 @@ mod tests {
                     names: [("approved".into(), 1), ("suggested".into(), 2)].into(),
                     displaced: 0,
                 }),
+                limits: vec![LimitStatus {
+                    limit: "flows".into(),
+                    direction: "both".into(),
+                    most: 20_000,
+                    used_ratio: Some(0.913),
+                    limited_packets: 12,
+                }],
                 ..MunicipalityStatus::default()
             }],
             ..Status::default()
         };
         let text = describe(&status, Colour::Off);
         for part in [
+            "both     limit   flows                              91.3 % of   20.00 k, 12 packets limited",
             "warning: wan0 runs in generic mode\n宮城県 (miyagi)",
             "digest ab is installed, cd was intended",
             "wan0            uplink  xdp generic",

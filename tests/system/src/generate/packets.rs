@@ -73,7 +73,7 @@ const OUTSIDE_V6: [&str; 9] = [
     "::1",
     "::ffff:10.0.0.1",
 ];
-const PORTS: [u16; 12] = [0, 1, 53, 80, 81, 443, 444, 1023, 1024, 3479, 40_000, 65_535];
+const PORTS: [u16; 14] = [0, 1, 25, 53, 80, 81, 443, 444, 587, 1023, 1024, 3479, 40_000, 65_535];
 
 /// Remembers what was sent, to answer it.
 #[derive(Debug)]

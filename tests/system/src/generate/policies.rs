@@ -151,6 +151,9 @@ fn prefecture(rng: &mut impl Rng, sets: usize) -> String {
     if rng.random_bool(0.5) {
         text.push_str("[isolation]\nessential = [\"198.51.100.80\", \"2001:db8:ffff::80\"]\n");
     }
+    if rng.random_bool(0.5) {
+        let _ = writeln!(text, "[flood]\nreflection = {}", rng.random_bool(0.8));
+    }
     if rng.random_bool(0.4) {
         let _ = writeln!(text, "[proxy]\nport = {}", PROXY_PORTS.choose(rng).copied().unwrap_or(PROXY_PORTS[0]));
     }
@@ -219,6 +222,9 @@ fn municipality(rng: &mut impl Rng, number: usize, sets: usize) -> String {
     if rng.random_bool(0.3) {
         let _ = writeln!(text, "[proxy]\nport = {}", PROXY_PORTS.choose(rng).copied().unwrap_or(PROXY_PORTS[0]));
     }
+    if rng.random_bool(0.5) {
+        limits(rng, &mut text);
+    }
     for (direction, actions) in
         [("egress", &["allow", "deny", "inspect", "allow"][..]), ("ingress", &["allow", "deny", "allow"][..])]
     {
@@ -237,6 +243,42 @@ fn municipality(rng: &mut impl Rng, number: usize, sets: usize) -> String {
         }
     }
     text
+}
+
+/// Budgets that some tens of packets a second use up.
+fn limits(rng: &mut impl Rng, text: &mut String) {
+    text.push_str("[limits]\n");
+    let rates = [
+        "new_flows_per_second",
+        "packets_per_second",
+        "per_source.new_flows_per_second",
+        "per_source.packets_per_second",
+    ];
+    for (rate, most) in rates.into_iter().zip([20, 60, 6, 12]) {
+        let number = |rng: &mut _| Rng::random_range(rng, 1..=most);
+        let (one, other) = (number(rng), number(rng));
+        match rng.random_range(0..6) {
+            0 => drop(writeln!(text, "{rate} = {one}")),
+            1 => drop(writeln!(text, "{rate} = {{ in = {one}, out = {other} }}")),
+            2 => drop(writeln!(text, "{rate} = {{ out = {other} }}")),
+            _ => {}
+        }
+    }
+    let others = [
+        ("flows", 60),
+        ("smtp_connections_per_second", 2),
+        ("per_prefix.new_flows_per_second", 4),
+        ("per_prefix.packets_per_second", 8),
+        ("events_per_second", 9),
+    ];
+    for (limit, most) in others {
+        if rng.random_bool(0.3) {
+            let _ = writeln!(text, "{limit} = {}", rng.random_range(1..=most));
+        }
+    }
+    if rng.random_bool(0.3) {
+        text.push_str("bits_per_second = 600_000\n");
+    }
 }
 
 /// `from`, `to`, services and action of a rule. `sections`: whether the section `tax` may be named.
