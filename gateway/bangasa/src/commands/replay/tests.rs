@@ -27,6 +27,7 @@ fn blocked() -> Judgement {
         verdict: Verdict::Drop,
         reason: Reason::Blocked,
         set: Some("threats".into()),
+        limit: None,
         rule: None,
         municipality: Some("sendai".into()),
         generation: 1,
