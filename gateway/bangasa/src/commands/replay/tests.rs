@@ -28,6 +28,7 @@ fn blocked() -> Judgement {
         reason: Reason::Blocked,
         set: Some("threats".into()),
         rule: None,
+        limit: None,
         municipality: Some("sendai".into()),
         generation: 1,
     }
