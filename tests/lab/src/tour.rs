@@ -10,7 +10,7 @@ mod kill;
 mod left_closed;
 mod names;
 mod neighbours;
-pub mod outside;
+mod outside;
 pub mod report;
 mod scan;
 mod segments;

@@ -7,8 +7,6 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use lab::frame::{self, flags};
-use lab::internet::WEB_V4;
-use lab::process::text;
 use lab::{Counter, Lab, wire};
 
 use super::{Drill, Report, Step};
@@ -68,10 +66,6 @@ fn run(lab: &mut Lab, report: &mut Report) -> Result<()> {
     explain(lab, report, since, |line| {
         dropped(CITY, "limited")(line) && line.limit.as_deref() == Some("smtp_connections_per_second")
     })?;
-    let page = city.namespace().attempt(&format!(
-        "curl --silent --output /dev/null --write-out %{{http_code}} --max-time 10 http://{WEB_V4}:8080/"
-    ))?;
-    report.counted(format!("a page for another terminal of {CITY} meanwhile: {}", text(&page.stdout)));
     let told =
         lab.daemon()?.events().wait(since, |line| line.budget.as_ref().is_some_and(|budget| budget.state == "near"))?;
     report.expect(told.is_some(), "somebody was warned that the budget is nearly used up");

@@ -29,6 +29,7 @@ fn blocked() -> Judgement {
         set: Some("threats".into()),
         limit: None,
         rule: None,
+        limit: None,
         municipality: Some("sendai".into()),
         generation: 1,
     }
