@@ -27,7 +27,6 @@ fn blocked() -> Judgement {
         verdict: Verdict::Drop,
         reason: Reason::Blocked,
         set: Some("threats".into()),
-        limit: None,
         rule: None,
         limit: None,
         municipality: Some("sendai".into()),
