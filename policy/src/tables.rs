@@ -100,9 +100,12 @@ impl Tables {
         &self.pool_addresses
     }
 
-    /// Whether anybody's number of flows is limited.
-    pub fn limit_flows(&self) -> bool {
-        self.budgets.iter().any(|budgets| budgets.flows != 0)
+    /// Whose number of flows is limited: municipality numbers, and how many there may be.
+    pub fn flow_budgets(&self) -> impl Iterator<Item = (u32, u64)> {
+        (0..)
+            .zip(&self.budgets)
+            .filter(|(_, budgets)| budgets.flows != 0)
+            .map(|(number, budgets)| (number, budgets.flows))
     }
 
     /// The digest of the images.

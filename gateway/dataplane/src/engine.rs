@@ -99,8 +99,9 @@ pub struct Engine {
     sources: Mapping,
     budget_use: PerCpuArray<MapData, Value<BudgetUse>>,
     entry: Option<Entry>,
-    /// Whether a policy limits the number of flows: then those that expire are swept as the clock goes on.
-    sweeps: bool,
+    /// Whose number of flows the policy limits, and to how many.
+    flow_budgets: Vec<(u32, u64)>,
+    /// Second of the last sweep.
     swept_s: u64,
     /// The highest number that a municipality has had.
     highest: u32,
@@ -135,7 +136,7 @@ impl Engine {
             sources: load::mapping(&object, "SOURCES")?,
             budget_use: load::take(&mut object, "BUDGET_USE")?,
             entry: None,
-            sweeps: false,
+            flow_budgets: Vec::new(),
             swept_s: 0,
             highest: 0,
             object,
@@ -145,7 +146,7 @@ impl Engine {
     /// Makes a policy the one that judges; flows stay. See [`Tables::install`] for what `generation` may be.
     pub fn install(&mut self, policy: &CompiledPolicy, generation: u64) -> Result<Installed<Generation>, Error> {
         self.nat.enrol(policy, &self.tables.pool_in_force()?)?;
-        self.sweeps = policy.tables.limit_flows();
+        self.flow_budgets = policy.tables.flow_budgets().collect();
         let numbers = policy.numbering.municipalities.values();
         self.highest = numbers.map(|number| u32::from(*number)).max().unwrap_or(0).max(self.highest);
         self.tables.install(policy, Generation(generation))
@@ -214,10 +215,7 @@ impl Engine {
             self.entry = Some(entry);
         }
         let now_s = now_ns / NS_PER_S;
-        if self.sweeps && self.swept_s != now_s {
-            self.swept_s = now_s;
-            sweep::sweep(&self.flows, &self.pools, now_s as u32, sweep::Grace::None);
-        }
+        self.sweep_if_needed(now_s);
         self.tables.set_replay_clock(now_ns);
         self.judgement.set(0, Event { verdict: UNWRITTEN, ..Event::default() });
         let program: &mut Xdp = load::program(&mut self.object, "gateway")?;
@@ -230,6 +228,17 @@ impl Engine {
             return Err(Error::Missing { kind: "judgement of", name: "a frame".into() });
         }
         Ok(event)
+    }
+
+    /// Expired flows count until they are swept, which a clock that leaps makes dear: they are only where somebody would be
+    /// refused another flow for them.
+    fn sweep_if_needed(&mut self, now_s: u64) {
+        let count = |number: u32| self.pools.load(number as usize * size_of::<Pool>() + offset_of!(Pool, flows));
+        if self.swept_s != now_s && self.flow_budgets.iter().any(|&(number, most)| count(number) >= most) {
+            self.swept_s = now_s;
+            sweep::sweep(&self.flows, &self.pools, now_s as u32, sweep::Grace::None);
+        }
+        self.pools.store(offset_of!(Pool, swept_s), now_s);
     }
 
     fn too_short(&self, entry: Entry, now_ns: u64, frame: &[u8]) -> Event {

@@ -230,7 +230,7 @@ impl Flows {
         let state = flow.progress.state();
         let asked = flow.last_seen_s >> REFRESH_SHIFT == now_s >> REFRESH_SHIFT;
         if let Some(public) = flow.translation.filter(|_| !asked || flow.kept_state != state) {
-            self.mappings.keep(key, public, now_s + timeout_s(key.protocol, state) + REFRESH_SLACK_S);
+            self.mappings.keep(key, public, now_s.saturating_add(timeout_s(key.protocol, state) + REFRESH_SLACK_S));
         }
         flow.last_seen_s = now_s;
         flow.kept_state = state;

@@ -43,8 +43,9 @@ const PROGRAMS: [Program; 6] = [
 /// The task.
 pub fn run() -> Outcome {
     setup::run()?;
+    setup::for_kernels()?;
     output(Command::new(guest::EMULATOR).arg("--version").env("PATH", place::search_path()))
-        .map_err(|Failure(why)| Failure(format!("{why}; run `make setup`, or install package qemu-system-x86")))?;
+        .map_err(|Failure(why)| Failure(format!("{why}; install package qemu-system-x86")))?;
     step("building the programs", place::cargo("build").args(["--quiet", "--locked", "--workspace", "--bins"]))?;
     step("building the tests", building().arg("--quiet"))?;
     // Done again it builds nothing, and says where they are.

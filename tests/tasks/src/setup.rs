@@ -9,7 +9,7 @@ use crate::run::Outcome;
 
 /// The task.
 pub fn run() -> Outcome {
-    if std::env::var_os("SETUP").is_some_and(|value| value == "skip") {
+    if is_skipped() {
         eprintln!("── setup: skipped, as SETUP=skip asks");
         return Ok(());
     }
@@ -18,4 +18,13 @@ pub fn run() -> Outcome {
     user::ensure()?;
     eprintln!("── setup: everything is there");
     Ok(())
+}
+
+/// What the tests on old kernels need besides.
+pub fn for_kernels() -> Outcome {
+    if is_skipped() { Ok(()) } else { packages::ensure_for_kernels() }
+}
+
+fn is_skipped() -> bool {
+    std::env::var_os("SETUP").is_some_and(|value| value == "skip")
 }

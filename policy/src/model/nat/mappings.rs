@@ -48,7 +48,7 @@ impl Mapping {
     }
 
     fn is_free(&self, now_s: u32) -> bool {
-        now_s > self.expires_s + REUSE_GRACE_S
+        now_s > self.expires_s.saturating_add(REUSE_GRACE_S)
     }
 
     fn keep(&mut self, expires_s: u32) {
@@ -82,7 +82,7 @@ impl Mappings {
         now_s: u32,
     ) -> Option<(Ipv4Addr, u16)> {
         let first_state = if inside.protocol == 6 { state::SYN_SENT } else { state::ONE_WAY };
-        let expires_s = now_s + timeout_s(inside.protocol, first_state) + REFRESH_SLACK_S;
+        let expires_s = now_s.saturating_add(timeout_s(inside.protocol, first_state) + REFRESH_SLACK_S);
         let known = self.blocks.get(client).map_or(&[][..], Vec::as_slice);
         let usable: Vec<Block> =
             known.iter().filter(|block| municipality.pool.contains(&block.address)).copied().collect();

@@ -12,7 +12,7 @@ struct Package {
     does: &'static str,
 }
 
-const PACKAGES: [Package; 30] = [
+const PACKAGES: [Package; 29] = [
     Package { name: "rustc-web", does: "builds the eBPF programs" },
     Package { name: "cargo-web", does: "builds the eBPF programs" },
     Package { name: "rust-web-src", does: "core, built for the eBPF target" },
@@ -40,20 +40,32 @@ const PACKAGES: [Package; 30] = [
     Package { name: "sslscan", does: "a client that tries all that it knows" },
     Package { name: "testssl.sh", does: "another one" },
     Package { name: "python3-h2", does: "hyperframe and hpack, of which clients that break HTTP/2 are made" },
-    Package { name: "qemu-system-x86", does: "the virtual machine that old kernels run in" },
     Package { name: "ca-certificates", does: "what servers on the Internet are trusted by" },
     Package { name: "procps", does: "looks after processes of the lab" },
 ];
 
+/// What only the tests on old kernels need: large, and on a machine that has another build of qemu not to be had beside it.
+const FOR_KERNELS: [Package; 1] =
+    [Package { name: "qemu-system-x86", does: "the virtual machine that old kernels run in" }];
+
 /// Installs the packages that are missing.
 pub fn ensure() -> Outcome {
+    ensure_all(&PACKAGES)
+}
+
+/// The same of those that the tests on old kernels need besides.
+pub fn ensure_for_kernels() -> Outcome {
+    ensure_all(&FOR_KERNELS)
+}
+
+fn ensure_all(packages: &'static [Package]) -> Outcome {
     let state = output(
         Command::new("dpkg-query")
             .args(["-W", "-f", "${db:Status-Abbrev} ${Package}\n"])
-            .args(PACKAGES.iter().map(|package| package.name)),
+            .args(packages.iter().map(|package| package.name)),
     )
     .map_err(|Failure(why)| not_debian(&why))?;
-    let missing = missing(&state);
+    let missing = missing(packages, &state);
     if missing.is_empty() {
         return Ok(());
     }
@@ -84,9 +96,9 @@ pub fn ensure() -> Outcome {
 }
 
 /// Those that dpkg does not call installed.
-fn missing(state: &str) -> Vec<&'static Package> {
+fn missing(packages: &'static [Package], state: &str) -> Vec<&'static Package> {
     let installed = |package: &&Package| state.lines().any(|line| line.split_once("  ") == Some(("ii", package.name)));
-    PACKAGES.iter().filter(|package| !installed(package)).collect()
+    packages.iter().filter(|package| !installed(package)).collect()
 }
 
 fn apt_get() -> Command {
@@ -118,7 +130,7 @@ mod tests {
 
     #[test]
     fn nothing_is_missing_when_all_are_installed() {
-        assert!(missing(&everything()).is_empty());
+        assert!(missing(&PACKAGES, &everything()).is_empty());
     }
 
     #[test]
@@ -127,13 +139,13 @@ mod tests {
             .replace("ii  nginx\n", "rc  nginx\n")
             .replace("ii  curl\n", "iU  curl\n")
             .replace("ii  g++\n", "");
-        let names: Vec<_> = missing(&state).iter().map(|package| package.name).collect();
+        let names: Vec<_> = missing(&PACKAGES, &state).iter().map(|package| package.name).collect();
         assert_eq!(names, ["g++", "curl", "nginx"]);
     }
 
     #[test]
     fn a_longer_name_is_another_package() {
         let state = everything().replace("ii  nginx\n", "ii  nginx-common\n");
-        assert_eq!(missing(&state).len(), 1);
+        assert_eq!(missing(&PACKAGES, &state).len(), 1);
     }
 }
