@@ -235,10 +235,15 @@ impl Engine {
     fn sweep_if_needed(&mut self, now_s: u64) {
         let count = |number: u32| self.pools.load(number as usize * size_of::<Pool>() + offset_of!(Pool, flows));
         if self.swept_s != now_s && self.flow_budgets.iter().any(|&(number, most)| count(number) >= most) {
-            self.swept_s = now_s;
-            sweep::sweep(&self.flows, &self.pools, now_s as u32, sweep::Grace::None);
+            self.sweep(now_s);
         }
         self.pools.store(offset_of!(Pool, swept_s), now_s);
+    }
+
+    /// Ends flows that have expired at this second of the clock, as a daemon does from time to time.
+    pub fn sweep(&mut self, now_s: u64) {
+        self.swept_s = now_s;
+        sweep::sweep(&self.flows, &self.pools, now_s as u32, sweep::Grace::None);
     }
 
     fn too_short(&self, entry: Entry, now_ns: u64, frame: &[u8]) -> Event {

@@ -202,7 +202,7 @@ fn an_unknown_port_is_told_the_ports() {
 #[test]
 fn what_is_inspected_says_what_becomes_of_it_while_nobody_can() {
     let packet = "tcp 10.4.7.7:51000 > 192.0.2.4:8443";
-    let seen = "ports = [\"tcp/8443\"]\naction = \"inspect\"";
+    let seen = "ports = [\"tcp/8443\", \"udp/8443\"]\naction = \"inspect\"";
     let spliced = SENDAI.replace(seen, &format!("{seen}\nwhen_down = \"splice\""));
     let said = |policy: &str, inspectors| {
         let explanation = explain_while(inspectors, &with(policy), "lan0.101", packet, None).expect(packet);

@@ -47,7 +47,16 @@ pub fn run(bytes: &[u8]) {
 
 fn asked(sni: Option<&str>) -> Asked<'_> {
     let (client, server) = ([10, 10, 64, 7].into(), ([198, 51, 100, 4], 443).into());
-    Asked { client, destination: server, transport: Transport::Tcp, opening: Opening::Tls, sni, ja4: None, alpn: &[b"h2"], ech: Ech::Absent }
+    Asked {
+        client,
+        destination: server,
+        transport: Transport::Tcp,
+        opening: Opening::Tls,
+        sni,
+        ja4: None,
+        alpn: &[b"h2"],
+        ech: Ech::Absent,
+    }
 }
 
 /// The files of an input. What stands before the first mark is `prefecture.toml`.

@@ -86,6 +86,7 @@ fn a_thousand_pulses_leave_nothing_behind() {
     }
     // A last packet long after: everything has expired.
     assert!(passes(&gateway.out(begin + 1_000_000 * NS, 5, 9)));
+    gateway.engine.sweep(2_000_000);
     assert_eq!(gateway.engine.flow_count(1), 1);
 }
 

@@ -49,7 +49,7 @@ fn halves() -> policy::Source {
     let town = source.files.get_mut("municipalities/shiomi.toml").unwrap();
     let plain = "name = \"plain\"\nports = [\"tcp/80\"]\naction = \"inspect\"\n\n[[egress.rule]]\nname = \"web\"\n";
     let changed = text(town)
-        .replacen("name = \"web\"\nports = [\"tcp/80\", \"tcp/443\"]", &format!("{plain}ports = [\"tcp/443\"]"), 1)
+        .replacen("name = \"web\"\nports = [\"tcp/80\", \"tcp/443\"", &format!("{plain}ports = [\"tcp/443\""), 1)
         .replacen("when_down = \"closed\"", "when_down = \"splice\"", 1);
     assert_eq!(changed.matches("action = \"inspect\"").count(), text(town).matches("action = \"inspect\"").count() + 1);
     *town = changed.into_bytes();

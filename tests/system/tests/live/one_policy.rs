@@ -2,9 +2,10 @@
 //!
 //! Policies A and B both pass the probe, each by a set that holds its destination; but the set's prefixes and the
 //! rules that name sets swap places between A and B. A packet classified by one policy's tables and judged by the
-//! other's rules would meet the default, deny. Every probe is a flow of its own, so every probe is classified.
+//! other's rules would meet the default, deny. Every probe is a flow of its own, so every probe is classified; over IPv6,
+//! because one client has not so many public ports.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use lab::load::Pings;
 use lab::{Counter, internet};
 use policy::Source;
 
-const DESTINATION: Ipv4Addr = internet::WEB_V4;
+const DESTINATION: Ipv6Addr = internet::WEB_V6;
 const PORT: u16 = 7_777;
 const APPLIES: usize = 200;
 
@@ -22,7 +23,7 @@ fn policy(allowed: &str, other: &str) -> Source {
     let mut source = control::read_directory(crate::example()).unwrap();
     let prefecture = source.files.get_mut("prefecture.toml").unwrap();
     let sets = format!(
-        "[sets]\n{allowed} = {{ prefixes = [\"{DESTINATION}\"] }}\n{other} = {{ prefixes = [\"198.51.100.81\"] }}\n"
+        "[sets]\n{allowed} = {{ prefixes = [\"{DESTINATION}\"] }}\n{other} = {{ prefixes = [\"2001:db8:ffff::81\"] }}\n"
     );
     let text = String::from_utf8(prefecture.clone()).unwrap().replacen("[sets]\n", &sets, 1);
     *prefecture = text.into_bytes();
@@ -30,11 +31,10 @@ fn policy(allowed: &str, other: &str) -> Source {
         "id = \"tsukihara\"\nname = \"月原村\"\n\
          attach = [{{ port = \"lan0\", vlan = 103, address = [\"10.30.0.1/16\", \"2001:db8:103::1/64\"] }}]\n\
          prefixes = [\"10.30.0.0/16\", \"2001:db8:103::/48\"]\n\
-         [nat]\npool = [\"203.0.113.40\"]\n\
          [egress]\ndefault = \"deny\"\n\
          [[egress.rule]]\nname = \"not-{other}\"\nto = [\"@{other}\"]\nports = [\"udp/{PORT}\"]\naction = \"deny\"\n\
          [[egress.rule]]\nname = \"only-{allowed}\"\nto = [\"@{allowed}\"]\nports = [\"udp/{PORT}\"]\naction = \"allow\"\n\
-         [[egress.rule]]\nname = \"ping\"\nprotocols = [\"icmp\"]\naction = \"allow\"\n"
+         [[egress.rule]]\nname = \"ping\"\nprotocols = [\"icmpv6\"]\naction = \"allow\"\n"
     );
     source.files.insert("municipalities/tsukihara.toml".to_owned(), town.into_bytes());
     source
@@ -48,14 +48,13 @@ fn two_hundred_policies_under_load_and_never_a_mix() {
     daemon.apply_files(policies[0].clone()).unwrap();
     let before = daemon.status().unwrap();
     let village = lab.site("tsukihara").unwrap();
-    let wanted = format!("ip saddr 203.0.113.40 ip daddr {DESTINATION} udp dport {PORT}");
+    let source = village.v6().unwrap();
+    let wanted = format!("ip6 saddr {source} ip6 daddr {DESTINATION} udp dport {PORT}");
     let arrivals = Counter::start(lab.internet().uplink(), &wanted).unwrap();
-    let pings =
-        Pings::start(village.namespace(), village.v4().unwrap(), DESTINATION.into(), Duration::from_millis(2)).unwrap();
+    let pings = Pings::start(village.namespace(), source, DESTINATION.into(), Duration::from_millis(2)).unwrap();
 
     let stop = AtomicBool::new(false);
     let (sent, last) = std::thread::scope(|scope| {
-        let source = village.v4().unwrap();
         let stop = &stop;
         let probes = scope.spawn(move || village.namespace().enter(|| Ok(probe(source, stop))).unwrap());
         let mut last = before.generation;

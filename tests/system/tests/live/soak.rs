@@ -37,6 +37,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// By how much the later half of the rounds after that may have more in memory than the earlier one: of what that had, and in
 /// KiB, for the noise of a page here and there. Some two hundred bytes that a connection leaves behind are more.
 const GROWTH: (f64, f64) = (0.01, 256.0);
+/// Of the daemon besides, whose allocator gives memory back when it likes: some 500 bytes a connection would be more.
+const DAEMON_SLACK_KIB: f64 = 6_144.0;
 
 /// One town's visitors.
 pub(crate) struct Town {
@@ -80,7 +82,8 @@ fn a_days_connections_leave_nothing_behind() {
         let (first, last) = usages.split_at(usages.len() / 2);
         let (first, last) = (mean(first), mean(last));
         eprintln!("{what} {pid}: {first:.0} KiB at first, {last:.0} KiB at last");
-        assert!(last < first * (1.0 + GROWTH.0) + GROWTH.1, "{what}: from {first:.0} KiB to {last:.0}");
+        let slack = if *what == "daemon" { DAEMON_SLACK_KIB } else { GROWTH.1 };
+        assert!(last < first * (1.0 + GROWTH.0) + slack, "{what}: from {first:.0} KiB to {last:.0}");
         let descriptors: Vec<_> = usages.iter().map(|it| it.descriptors).collect();
         assert!(descriptors.iter().all(|count| *count == descriptors[0]), "{what}: descriptors {descriptors:?}");
     }
