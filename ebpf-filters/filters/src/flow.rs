@@ -67,10 +67,13 @@ fn matched(frame: Frame, packet: &mut Packet) -> Stage {
         vouch::vouch(packet, flow);
     }
     packet.event.rule = flow.rule;
-    limits::meter(packet)?;
+    // Before the budgets: a packet has moved its flow's state, and is its latest sign of life, also if it goes no further.
     if reason != Reason::Related {
         nat::keep(flow, before, packet.now_s);
         ways::enter_second(flow, packet.now_s);
+    }
+    limits::meter(packet)?;
+    if reason != Reason::Related {
         learn(frame, packet, flow)?;
     }
     let from_responder = flow.origin != packet.event.direction;

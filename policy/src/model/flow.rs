@@ -48,6 +48,8 @@ fn whole(x: &mut Crossing, municipality: &Municipality, packet: &Packet, flows: 
         Opinion::Refused(why) => return refuse(x, || format!("{}: {why}", describe(&own))),
     }
     judge_again(x, municipality, &own, flows)?;
+    // Before the budgets: a packet has moved its flow's state, and is its latest sign of life, also if it goes no further.
+    flows.keep(&own, x.now_s);
     limits::meter(x, municipality, packet, flows.get(&own).and_then(|flow| flow.rule.as_ref()))?;
     flows.record(packet, x.direction, &own, x.now_s);
     goes_on(x, &own, flows, Reason::Established, Refresh::LastSeen)
@@ -106,6 +108,7 @@ fn fragment(
     of_sender(x, &own, found)?;
     behind_translation(x, municipality, packet, &own, found)?;
     judge_again(x, municipality, &own, flows)?;
+    flows.keep(&own, x.now_s);
     limits::meter(x, municipality, packet, flows.get(&own).and_then(|flow| flow.rule.as_ref()))?;
     goes_on(x, &own, flows, Reason::Fragment, Refresh::LastSeen)
 }
