@@ -110,7 +110,8 @@ impl Socket {
         let Received { ecn, size, bytes, .. } = *datagrams;
         let send = |contents: &[u8], segment_size| {
             let transmit = Transmit { destination: to, ecn, contents, segment_size, src_ip: from };
-            self.socket.try_io(Interest::WRITABLE, || self.state.try_send((&self.socket).into(), &transmit))
+            // Not by way of the runtime, which takes a socket that it has just met for one that cannot be written to yet.
+            self.state.try_send((&self.socket).into(), &transmit)
         };
         if size >= bytes.len() {
             return send(bytes, None);
