@@ -9,15 +9,15 @@ mount -t devtmpfs dev /dev
 modprobe -a @modules@
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=loose,ro machine /machine
 mount -t tmpfs memory /memory
-mkdir /memory/above /memory/work /memory/root
-mount -t overlay -o lowerdir=/machine,upperdir=/memory/above,workdir=/memory/work root /memory/root
-root=/memory/root
+mkdir /memory/above /memory/work /memory/whole
+mount -t overlay -o lowerdir=/machine,upperdir=/memory/above,workdir=/memory/work whole /memory/whole
+root=/memory/whole
 mount --move /proc $root/proc
 mount --move /sys $root/sys
 mount --move /dev $root/dev
 # What the machine around runs at this moment is none of this one's business.
 mount -t tmpfs run $root/run
-mkdir -p /memory/root/run/answers $root/lib/modules
+mkdir -p $root/run/answers $root/lib/modules
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000 answers $root/run/answers
 mount --bind $root@kernel@ $root/lib/modules
 # The kernel asks for modules by this path, and a container may lack it.
