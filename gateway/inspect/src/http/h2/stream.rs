@@ -128,7 +128,7 @@ impl Stream {
         let carried = carried.await;
         match &carried {
             Err(Stopped::TakenBack(reason)) => up.send_reset(*reason),
-            Err(Stopped::Blocked(..)) => up.send_reset(Reason::CANCEL),
+            Err(Stopped::Blocked(..) | Stopped::Reset(_)) => up.send_reset(Reason::CANCEL),
             _ => {}
         }
         carried
@@ -204,6 +204,7 @@ async fn both_ways(
                     Ok(())
                 }
                 Err(Broken::Stopped(stop)) => Err(stopped(Side::Request, stop)),
+                Err(Broken::Malformed) => Err(Stopped::Reset(Reason::PROTOCOL_ERROR)),
                 Err(Broken::From(reason)) => Err(Stopped::TakenBack(reason)),
                 // Upstream wants no more of it, and may have answered: the response tells.
                 Err(Broken::To(_)) => Ok(()),
