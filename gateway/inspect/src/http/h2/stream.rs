@@ -21,7 +21,7 @@ use crate::seam::verdict::Why;
 use crate::seam::{Blocked, Inspector, Side, page};
 
 /// For a client that was answered to stop sending.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(5);
 
 /// What became of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
