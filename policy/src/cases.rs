@@ -9,6 +9,7 @@ mod flows;
 mod fragments;
 mod frames;
 mod generations;
+mod inbound;
 mod inspectors;
 mod inspectors_down;
 mod limits;
@@ -138,6 +139,7 @@ pub fn all() -> Vec<Case> {
         errors::cases(),
         fragments::cases(),
         nat::cases(),
+        inbound::cases(),
         generations::cases(),
         vouched::cases(),
         inspectors::cases(),

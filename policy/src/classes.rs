@@ -23,6 +23,8 @@ pub(crate) enum Tag {
     Owner(u16),
     /// On the essential-services list.
     Essential,
+    /// Some of its ports stand for inside servers'.
+    Inbound,
     /// One municipality (by position) sees it with these bits of [`abi::tables::view`].
     View(u16, u16),
     /// In this list of a rule.
@@ -105,6 +107,7 @@ impl State {
                     owners = Some(self.owner);
                 }
                 Tag::Essential => self.flags |= class::ESSENTIAL,
+                Tag::Inbound => self.flags |= class::INBOUND,
                 Tag::View(..) | Tag::List(_) => {}
             }
         }

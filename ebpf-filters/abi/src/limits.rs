@@ -56,6 +56,8 @@ pub const RECORDS: u32 = 3 << 19;
 pub const PREFIX_STEPS: usize = 14;
 /// NAT pool addresses of one generation.
 pub const POOL_ADDRESSES: u32 = 1 << 16;
+/// Runs of ports of one generation that stand for inside servers', plus 1; a power of two.
+pub const INBOUND: u32 = 1 << 12;
 /// Public addresses whose port blocks are kept, unless configured: about 1 MiB each.
 pub const NAT_ADDRESSES: u32 = 256;
 /// Public addresses that this may be configured to.

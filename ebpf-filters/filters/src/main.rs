@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! parse → sanity → municipality ─┬► spoofing → isolation → block → proxy → flow ─┬► decided
-//!                                │                                               └► rules → limits → create ► decided
+//!                                │                                               └► inbound → rules → limits → create ► decided
 //!                                └► (vouched for) flow ► decided
 //! decided ► forward ► account
 //! ```
@@ -27,6 +27,7 @@ mod frame;
 mod from_namespace;
 mod guard;
 mod icmp_error;
+mod inbound;
 mod isolation;
 mod limits;
 mod maps;
@@ -115,6 +116,7 @@ fn judge(frame: Frame, packet: &mut Packet) -> Stage {
     packet.notes |= packet::note::PASSED;
     flow::flow(frame, packet)?;
     reflection::reflection(packet)?;
+    inbound::inbound(packet)?;
     let ruling = rules::rules(packet);
     create::create(frame, packet, ruling)
 }

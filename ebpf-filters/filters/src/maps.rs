@@ -9,7 +9,7 @@ use abi::control::{Control, CounterRow, EventLosses};
 use abi::event::Event;
 use abi::flow::{Bucket, FragmentKey, FragmentOwner};
 use abi::limits;
-use abi::nat::{self, Block, ClientBlocks, ClientKey, PublicAddress};
+use abi::nat::{self, Block, ClientBlocks, ClientKey, Inbound, PublicAddress};
 use abi::ports::{Port, SlowPath, Trunk, Way};
 use abi::prefixes::Record;
 use abi::tables::{self, Attachment, Class, Municipality, Row, View};
@@ -91,6 +91,9 @@ pub static RULES: Array<Pair, { paired_halves(limits::RULES / tables::RULES_A_WO
 /// IPv4 addresses of all NAT pools, in network order.
 #[btf_map]
 pub static POOL_ADDRESSES: Array<Pair, { paired_halves(limits::POOL_ADDRESSES) }, MMAP> = Array::new();
+/// Ports of public addresses that stand for inside servers', ascending. 64 KiB a half.
+#[btf_map]
+pub static INBOUND: Array<Inbound, { halves(limits::INBOUND) }, MMAP> = Array::new();
 
 /// By interface index: the ports that the program is attached to. 1 MiB.
 #[btf_map]

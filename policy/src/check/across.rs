@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use ipnet::IpNet;
 
+use super::inbound;
 use super::municipality::Town;
 use crate::diagnostic::{Problem, Report, Span};
 use crate::parse::raw::RawPolicy;
@@ -16,6 +17,7 @@ pub(crate) fn check(raw: &RawPolicy, towns: &[Town<'_>], report: &mut Report<'_>
     unique_ids(raw, report);
     pools_apart(towns, report);
     owners(towns, report);
+    inbound::across(towns, report);
 }
 
 fn unique_ids(raw: &RawPolicy, report: &mut Report<'_>) {

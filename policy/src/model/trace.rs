@@ -30,6 +30,8 @@ pub enum Stage {
     Flow,
     /// Does it look like the answer of an amplifier; only where the policy asks.
     Reflection,
+    /// Does the public port stand for an inside server's; only where the address has such ports.
+    Inbound,
     /// Baseline, municipality rules, default.
     Rules,
     /// Budgets of the municipality and of single sources; only where there are any.
@@ -56,6 +58,7 @@ impl Stage {
             Self::Proxy => "proxy",
             Self::Flow => "flow",
             Self::Reflection => "reflection",
+            Self::Inbound => "inbound",
             Self::Rules => "rules",
             Self::Limits => "limits",
             Self::Create => "create",

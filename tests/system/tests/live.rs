@@ -26,6 +26,8 @@ mod freeze;
 mod given_back;
 #[path = "live/icmp_errors.rs"]
 mod icmp_errors;
+#[path = "live/inbound.rs"]
+mod inbound;
 #[path = "live/inspector.rs"]
 mod inspector;
 #[path = "live/inspector_clients.rs"]

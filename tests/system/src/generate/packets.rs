@@ -1,6 +1,8 @@
 //! Random packets aimed at a random policy's edges: known addresses, their neighbours, replies to what went before,
 //! errors that quote it, fragments of it, and damaged bytes.
 
+mod servers;
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
@@ -10,6 +12,8 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 
 use super::policies::PROXY_PORTS;
+use servers::Servers;
+
 use crate::frame::{Fragment, Packet, Payload, ethernet};
 
 /// A frame and where it enters.
@@ -82,6 +86,7 @@ pub struct Traffic {
     towns: Vec<(Vec<u16>, Vec<IpAddr>)>,
     /// Where inspectors send, with the gateway's addresses there and some that are not.
     inspectors: Vec<(&'static str, Vec<IpAddr>)>,
+    servers: Servers,
     /// Packets that passed, newest last: what entered, and its translation if there was one.
     passed: Vec<(Arrival, Option<(IpAddr, u16)>)>,
 }
@@ -103,7 +108,8 @@ impl Traffic {
             let gateways = town.attachments.iter().flat_map(|attachment| &attachment.addresses);
             Some((port, gateways.map(IpNet::addr).collect()))
         });
-        Self { towns: towns.collect(), inspectors: inspectors.collect(), passed: Vec::new() }
+        let servers = Servers::of(policy);
+        Self { towns: towns.collect(), inspectors: inspectors.collect(), servers, passed: Vec::new() }
     }
 
     /// Notes a packet that was forwarded, with the public side of its flow if it was translated.
@@ -121,6 +127,7 @@ impl Traffic {
         let mut arrival = match self.passed.choose(rng) {
             Some((before, public)) if rng.random_bool(0.6) => self.answer(rng, before, *public),
             _ if rng.random_bool(0.12) => self.of_inspector(rng),
+            _ if rng.random_bool(0.1) => self.servers.call(rng).unwrap_or_else(|| fresh(&self.towns, rng)),
             _ => fresh(&self.towns, rng),
         };
         if rng.random_bool(0.04) {
@@ -146,6 +153,10 @@ impl Traffic {
         let mut vlans = before.vlans.clone();
         if rng.random_bool(0.6) {
             (next, port, vlans) = reply(rng, before, packet, public);
+            let called = public.filter(|_| before.port == "wan0");
+            if let Some((answer, own)) = called.and_then(|public| self.servers.answer(next.clone(), public)) {
+                (next, vlans) = (answer, own);
+            }
         }
         vary(rng, &mut next);
         if rng.random_bool(0.1) {
