@@ -113,7 +113,7 @@ fn errors_about_it_are_believed_on_both_sides() {
 fn a_server_that_is_cut_off_is_not_reached_and_twins_have_their_own() {
     let lab = crate::lab();
     let daemon = lab.daemon().unwrap();
-    let mut files = control::read_directory(&crate::example()).unwrap();
+    let mut files = control::read_directory(crate::example()).unwrap();
     let text = files.files.get_mut("municipalities/shirakaba.toml").unwrap();
     text.extend_from_slice(
         b"[[nat.inbound]]\nname = \"twin\"\npublic = \"203.0.113.32\"\nports = [\"tcp/443\"]\nto = \"10.10.1.10:8443\"\n\
