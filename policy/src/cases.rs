@@ -9,6 +9,7 @@ mod flows;
 mod fragments;
 mod frames;
 mod generations;
+mod hairpin;
 mod inbound;
 mod inspectors;
 mod inspectors_down;
@@ -140,6 +141,7 @@ pub fn all() -> Vec<Case> {
         fragments::cases(),
         nat::cases(),
         inbound::cases(),
+        hairpin::cases(),
         generations::cases(),
         vouched::cases(),
         inspectors::cases(),

@@ -7,6 +7,7 @@ mod http;
 mod municipalities;
 mod nat;
 mod proxy;
+mod public;
 mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ pub use http::{Http, HttpRule};
 pub use municipalities::Municipalities;
 pub use nat::{Inbound, PortBlocks};
 pub use proxy::Proxy;
+pub(crate) use public::is_private;
 pub use tls::{Hosts, NameList, Tls, TlsRule};
 
 use crate::source::Location;

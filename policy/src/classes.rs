@@ -25,6 +25,8 @@ pub(crate) enum Tag {
     Essential,
     /// Some of its ports stand for inside servers'.
     Inbound,
+    /// Shown to the Internet.
+    Public,
     /// One municipality (by position) sees it with these bits of [`abi::tables::view`].
     View(u16, u16),
     /// In this list of a rule.
@@ -108,6 +110,7 @@ impl State {
                 }
                 Tag::Essential => self.flags |= class::ESSENTIAL,
                 Tag::Inbound => self.flags |= class::INBOUND,
+                Tag::Public => self.flags |= class::PUBLIC,
                 Tag::View(..) | Tag::List(_) => {}
             }
         }

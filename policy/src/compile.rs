@@ -192,6 +192,7 @@ fn marks(policy: &Policy, numbering: &Numbering, lists: &[&[IpNet]]) -> Marks {
         let gateways: Vec<_> = attachments.flat_map(|it| &it.addresses).map(|it| single(it.addr())).collect();
         let mapped: Vec<_> = municipality.inbound.iter().map(|mapping| single(mapping.public.into())).collect();
         marks.add(Tag::Inbound, &mapped);
+        marks.add(Tag::Public, &municipality.public());
         marks.add(owner, municipality.prefixes.iter().chain(&municipality.published).chain(&pool));
         marks.add(sees(view::MEMBER), municipality.prefixes.iter().chain(&municipality.published));
         marks.add(sees(view::PUBLISHED), &municipality.published);

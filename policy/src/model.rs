@@ -50,7 +50,7 @@ use packet::{Contents, Parsed};
 use prefecture::{Prefecture, Rule, Sender};
 
 pub(crate) use addresses::AddressSet;
-pub use enter::{BadPortName, INSPECTOR, enter, inspector};
+pub use enter::{BadPortName, HAIRPIN, INSPECTOR, enter, inspector};
 pub use inspector::InspectorState;
 pub(crate) use prefecture::Rule as PreparedRule;
 pub use rules::Mismatch;

@@ -8,17 +8,21 @@ use crate::decision::{Stage, drop, from_code, go_on, to_code};
 use crate::flow::{has_ports, key};
 use crate::flows::{self, NONE, search};
 use crate::isolation;
-use crate::packet::{Packet, subprogram};
+use crate::packet::{Packet, note, same, subprogram};
 use crate::tables;
 
 /// Finds the server behind a published port. Asked of packets of no flow alone, and only where the address has such ports.
 #[inline(always)]
 pub fn inbound(packet: &mut Packet) -> Stage {
     let may_be = packet.destination_about.flags & class::INBOUND != 0 && has_ports(packet.event.protocol);
-    if packet.is_egress() || !may_be {
-        return go_on();
+    if !packet.is_egress() && may_be {
+        from_code(find_server(packet))?;
     }
-    from_code(find_server(packet))
+    // Nobody is behind the public address that a client of the same one calls by the hairpin.
+    if packet.server == 0 && packet.is(note::HAIRPIN) && same(&packet.event.source, &packet.event.destination) {
+        return drop(Reason::Land);
+    }
+    go_on()
 }
 
 #[unsafe(no_mangle)]

@@ -10,7 +10,7 @@ use abi::event::Event;
 use abi::flow::{Bucket, FragmentKey, FragmentOwner};
 use abi::limits;
 use abi::nat::{self, Block, ClientBlocks, ClientKey, Inbound, PublicAddress};
-use abi::ports::{Port, SlowPath, Trunk, Way};
+use abi::ports::{self, Port, SlowPath, Trunk, Way};
 use abi::prefixes::Record;
 use abi::tables::{self, Attachment, Class, Municipality, Row, View};
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
@@ -101,9 +101,9 @@ pub static PORTS: Array<Port, { limits::INTERFACES as usize }, MMAP> = Array::ne
 /// Next hops that flows remember, by the number that they keep.
 #[btf_map]
 pub static WAYS: Array<Way, { limits::WAYS as usize }> = Array::new();
-/// By port number: the interface that frames leave by.
+/// By port number, and after them the hairpin's: the interface that frames leave by.
 #[btf_map]
-pub static EXITS: DevMap<{ limits::PORTS as usize }> = DevMap::new();
+pub static EXITS: DevMap<{ ports::EXITS as usize }> = DevMap::new();
 /// By attachment number: the way into the municipality's namespace.
 #[btf_map]
 pub static SLOW_PATHS: Array<SlowPath, { limits::ATTACHMENTS as usize }> = Array::new();

@@ -109,6 +109,8 @@ pub mod note {
     pub const INSPECTOR: u32 = 1 << 13;
     /// Packets or bits of its municipality are limited.
     pub const METERED: u32 = 1 << 14;
+    /// It came by the hairpin: from a municipality, as if from the Internet.
+    pub const HAIRPIN: u32 = 1 << 15;
 }
 
 /// TCP flags as on the wire.

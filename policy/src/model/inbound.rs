@@ -14,7 +14,22 @@ use super::prefecture::Municipality;
 use super::trace::Stage;
 
 /// The key, with the server as its inside end, of the flow that the packet may begin; none: it is for the very address.
+/// A client behind that address may call what is mapped there, by the hairpin; nobody else is behind it.
 pub(crate) fn inbound(
+    x: &mut Crossing,
+    municipality: &Municipality,
+    packet: &Packet,
+    key: &Key,
+    flows: &mut Flows,
+) -> ControlFlow<Exit, Option<Key>> {
+    let server = server(x, municipality, packet, key, flows)?;
+    if server.is_none() && packet.source == packet.destination {
+        return x.stop(Stage::Inbound, Exit::drop(Reason::Land), || format!("{} calls itself", packet.source));
+    }
+    ControlFlow::Continue(server)
+}
+
+fn server(
     x: &mut Crossing,
     municipality: &Municipality,
     packet: &Packet,

@@ -38,6 +38,9 @@ pub enum Stage {
     Limits,
     /// Address translation and the new flow.
     Create,
+    /// Does it reach another municipality, or its own, as if from the Internet; no packet's stage, so only an explanation
+    /// has it.
+    Hairpin,
     /// What becomes of an inspected connection; no packet's stage, so only an explanation has it.
     Tls,
     /// What becomes of a request in it, likewise.
@@ -62,6 +65,7 @@ impl Stage {
             Self::Rules => "rules",
             Self::Limits => "limits",
             Self::Create => "create",
+            Self::Hairpin => "hairpin",
             Self::Tls => "tls",
             Self::Http => "http",
         }

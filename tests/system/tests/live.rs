@@ -24,6 +24,8 @@ mod detached;
 mod freeze;
 #[path = "live/given_back.rs"]
 mod given_back;
+#[path = "live/hairpin.rs"]
+mod hairpin;
 #[path = "live/icmp_errors.rs"]
 mod icmp_errors;
 #[path = "live/inbound.rs"]

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use policy::Policy;
-use policy::model::inspector;
+use policy::model::{HAIRPIN, inspector};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
@@ -19,7 +19,7 @@ use crate::frame::{Fragment, Packet, Payload, ethernet};
 /// A frame and where it enters.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    /// `lan0`, `wan0` or one of [`INSPECTORS`].
+    /// `lan0`, `wan0`, [`HAIRPIN`] or one of [`INSPECTORS`].
     pub port: &'static str,
     /// VLAN tags of the frame, from the outside in (kept apart so that replies can use them).
     pub vlans: Vec<u16>,
@@ -127,6 +127,7 @@ impl Traffic {
         let mut arrival = match self.passed.choose(rng) {
             Some((before, public)) if rng.random_bool(0.6) => self.answer(rng, before, *public),
             _ if rng.random_bool(0.12) => self.of_inspector(rng),
+            _ if rng.random_bool(0.05) => by_hairpin(fresh(&self.towns, rng), rng),
             _ if rng.random_bool(0.1) => self.servers.call(rng).unwrap_or_else(|| fresh(&self.towns, rng)),
             _ => fresh(&self.towns, rng),
         };
@@ -153,7 +154,7 @@ impl Traffic {
         let mut vlans = before.vlans.clone();
         if rng.random_bool(0.6) {
             (next, port, vlans) = reply(rng, before, packet, public);
-            let called = public.filter(|_| before.port == "wan0");
+            let called = public.filter(|_| matches!(before.port, "wan0" | HAIRPIN));
             if let Some((answer, own)) = called.and_then(|public| self.servers.answer(next.clone(), public)) {
                 (next, vlans) = (answer, own);
             }
@@ -201,6 +202,15 @@ impl Traffic {
         };
         build(port, vlans, packet.clone())
     }
+}
+
+/// A packet from a municipality to a public address, as it comes out of the hairpin; now and then from somewhere else.
+fn by_hairpin(mut arrival: Arrival, rng: &mut impl Rng) -> Arrival {
+    let Some(mut packet) = arrival.packet.take() else { return arrival };
+    let v4 = packet.source.is_ipv4();
+    packet.source = if rng.random_bool(0.8) { inside(rng, v4, "wan0") } else { packet.source };
+    packet.destination = inside(rng, v4, "wan0");
+    build(HAIRPIN, Vec::new(), packet)
 }
 
 /// A packet without ports from a neighbour of a translated packet's sender, to the same remote host: without ports, each
@@ -251,8 +261,9 @@ fn reply(
     if let Some((address, _)) = public {
         next.destination = address;
     }
-    if before.port != "wan0" {
-        (next, "wan0", Vec::new())
+    if !matches!(before.port, "wan0" | HAIRPIN) {
+        let is_ours = next.source.to_string().starts_with("203.0.113.");
+        (next, if is_ours { HAIRPIN } else { "wan0" }, Vec::new())
     } else {
         let inner = rng.random_range(100..106);
         (next, "lan0", if rng.random_bool(0.7) { vec![inner] } else { vec![200, inner] })
