@@ -26,7 +26,7 @@ pub use budget::Limit;
 pub use verdict::{Direction, Reason, Verdict};
 
 /// Changes whenever the layout or the meaning of anything in this crate changes.
-pub const ABI_VERSION: u32 = 8;
+pub const ABI_VERSION: u32 = 9;
 
 /// Marks a struct as plain bytes: `repr(C)`, no padding, every bit pattern valid.
 ///
