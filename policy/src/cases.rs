@@ -20,6 +20,7 @@ mod reflection;
 mod rules;
 mod sanity;
 mod stages;
+mod syn_cookies;
 mod tcp;
 mod vouched;
 
@@ -145,6 +146,7 @@ pub fn all() -> Vec<Case> {
         proxy::cases(),
         limits::cases(),
         reflection::cases(),
+        syn_cookies::cases(),
     ]
     .concat()
 }

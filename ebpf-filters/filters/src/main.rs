@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! parse → sanity → municipality ─┬► spoofing → isolation → block → proxy → flow ─┬► decided
-//!                                │                                               └► rules → limits → create ► decided
+//!                                │                       rules → SYN cookies → limits → create ► decided
 //!                                └► (vouched for) flow ► decided
 //! decided ► forward ► account
 //! ```
@@ -34,16 +34,20 @@ mod municipality;
 mod nat;
 mod packet;
 mod parse;
+mod proxied;
 mod proxy;
 mod reflection;
 mod rewrite;
 mod route;
 mod rules;
 mod sanity;
+mod segment;
 mod sources;
 mod spoofing;
+mod syn_cookies;
 mod tables;
 mod tcp;
+mod tcp_options;
 mod vouch;
 mod ways;
 
@@ -116,6 +120,7 @@ fn judge(frame: Frame, packet: &mut Packet) -> Stage {
     flow::flow(frame, packet)?;
     reflection::reflection(packet)?;
     let ruling = rules::rules(packet);
+    syn_cookies::syn_cookies(packet, ruling)?;
     create::create(frame, packet, ruling)
 }
 

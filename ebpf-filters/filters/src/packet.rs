@@ -105,6 +105,10 @@ pub mod note {
     pub const INSPECTOR: u32 = 1 << 13;
     /// Packets or bits of its municipality are limited.
     pub const METERED: u32 = 1 << 14;
+    /// Its connection began with a cookie.
+    pub const PROXIED: u32 = 1 << 15;
+    /// It stands for the SYN of such a connection.
+    pub const COOKIE: u32 = 1 << 16;
 }
 
 /// TCP flags as on the wire.

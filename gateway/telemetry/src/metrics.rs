@@ -43,6 +43,8 @@ pub struct Snapshot {
     pub bypass: BTreeMap<String, Bypassed>,
     /// What became of budgets.
     pub limits: LimitReading,
+    /// Services under attack, by municipality.
+    pub attacked: BTreeMap<String, u64>,
     /// What lies over the policy.
     pub overlays: OverlayCounts,
     /// When the daemon started, seconds since 1970.
@@ -120,6 +122,7 @@ pub fn encode(snapshot: &Snapshot) -> anyhow::Result<String> {
     bypass(&registry, &snapshot.bypass)?;
     limits(&registry, &snapshot.limits)?;
     overlays(&registry, &snapshot.overlays)?;
+    flood(&registry, &snapshot.attacked)?;
     let flows = IntGaugeVec::new(Opts::new("bangasa_flows", "live flows, by municipality"), &["municipality"])?;
     for (municipality, count) in &snapshot.flows {
         flows.with_label_values(&[municipality]).set(clamp(*count));
@@ -296,6 +299,17 @@ fn limits(registry: &Registry, reading: &LimitReading) -> anyhow::Result<()> {
     }
     register(registry, limited)?;
     register(registry, used)
+}
+
+/// What is under attack.
+fn flood(registry: &Registry, attacked: &BTreeMap<String, u64>) -> anyhow::Result<()> {
+    let help = "services (address and TCP port) under attack, which answer with SYN cookies, by municipality; the SYNs that were \
+                answered are in bangasa_packets_total with reason syn_cookie";
+    let services = IntGaugeVec::new(Opts::new("bangasa_flood_services", help), &["municipality"])?;
+    for (municipality, count) in attacked {
+        services.with_label_values(&[municipality]).set(clamp(*count));
+    }
+    register(registry, services)
 }
 
 /// What operators laid over the policy.

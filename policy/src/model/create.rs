@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use abi::{Reason, Verdict};
 
 use super::crossing::{Crossing, Exit};
-use super::flows::{Flow, Flows, Key, Progress};
+use super::flow::Beginning;
+use super::flows::{Flow, Flows, Progress};
 use super::nat::{Nat, nat};
 use super::packet::{Packet, Transport};
 use super::prefecture::Municipality;
@@ -18,7 +19,7 @@ pub(crate) fn create(
     x: &mut Crossing,
     municipality: &Municipality,
     packet: &Packet,
-    key: Key,
+    Beginning { key, redeemed }: Beginning,
     decision: Decision,
     flows: &mut Flows,
 ) -> ControlFlow<Exit, Exit> {
@@ -37,6 +38,7 @@ pub(crate) fn create(
         }
     };
     let progress = match (&packet.transport, verdict) {
+        (Transport::Tcp(..), _) if let Some(redeemed) = redeemed => Progress::Tcp(Connection::redeemed(redeemed)),
         (Transport::Tcp(_, segment), Verdict::Inspect) => Progress::Tcp(Connection::inspected(segment)),
         (Transport::Tcp(_, segment), _) => Progress::Tcp(Connection::opened_by(segment)),
         // Answers come from the inspector, and do not pass here.

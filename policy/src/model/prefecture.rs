@@ -75,6 +75,7 @@ pub(crate) struct Municipality {
     pub(crate) pool: Vec<Ipv4Addr>,
     pub(crate) blocks: PortBlocks,
     pub(crate) limits: checked::Budgets,
+    pub(crate) syn_cookies: checked::SynCookies,
     egress: Rules,
     ingress: Rules,
 }
@@ -152,7 +153,7 @@ impl Prefecture {
             ports: uplinks.chain(accesses).collect(),
             attachments: HashMap::new(),
             double_tagged: HashSet::new(),
-            municipalities: policy.municipalities.iter().map(|it| Municipality::new(it, &mut known)).collect(),
+            municipalities: policy.municipalities.iter().map(|it| Municipality::new(it, policy, &mut known)).collect(),
             by_id: HashMap::new(),
             block: policy.block.iter().filter_map(|name| Some((name.clone(), set(policy, name)?))).collect(),
             essential: AddressSet::new(&policy.essential),
@@ -203,7 +204,7 @@ impl Prefecture {
 }
 
 impl Municipality {
-    fn new(municipality: &checked::Municipality, known: &mut Known) -> Self {
+    fn new(municipality: &checked::Municipality, policy: &Policy, known: &mut Known) -> Self {
         let gateway = municipality.attachments.iter().flat_map(|attachment| &attachment.addresses);
         Self {
             id: municipality.id.as_str().into(),
@@ -220,6 +221,7 @@ impl Municipality {
             pool: municipality.nat_pool.clone(),
             blocks: municipality.nat_blocks,
             limits: municipality.limits.clone(),
+            syn_cookies: policy.syn_cookies_of(municipality),
             egress: Rules::new(&municipality.egress, known),
             ingress: Rules::new(&municipality.ingress, known),
         }

@@ -32,6 +32,8 @@ pub enum Stage {
     Reflection,
     /// Baseline, municipality rules, default.
     Rules,
+    /// Is the service that it asks for under attack; only where SYN cookies are on.
+    SynCookies,
     /// Budgets of the municipality and of single sources; only where there are any.
     Limits,
     /// Address translation and the new flow.
@@ -57,6 +59,7 @@ impl Stage {
             Self::Flow => "flow",
             Self::Reflection => "reflection",
             Self::Rules => "rules",
+            Self::SynCookies => "syn cookies",
             Self::Limits => "limits",
             Self::Create => "create",
             Self::Tls => "tls",

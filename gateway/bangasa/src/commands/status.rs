@@ -157,6 +157,9 @@ fn describe_municipality(text: &mut String, municipality: &MunicipalityStatus, c
             limit.limited_packets
         );
     }
+    for service in &municipality.attacked {
+        let _ = writeln!(text, "  ingress  under attack: tcp {service} answers with SYN cookies");
+    }
     let mut counters: Vec<_> = municipality.counters.iter().filter(|counter| counter.packets > 0).collect();
     counters.sort_by_key(|counter| std::cmp::Reverse(counter.packets));
     for counter in counters {
