@@ -392,6 +392,17 @@ mod tests {
     }
 
     #[test]
+    fn services_under_attack_are_counted() {
+        let attacked = BTreeMap::from([("sendai".to_owned(), 2), ("tome".to_owned(), 0)]);
+        let text = encode(&Snapshot { attacked, ..Snapshot::default() }).unwrap();
+        for line in
+            [r#"bangasa_flood_services{municipality="sendai"} 2"#, r#"bangasa_flood_services{municipality="tome"} 0"#]
+        {
+            assert!(text.contains(line), "{text}");
+        }
+    }
+
+    #[test]
     fn overlays_are_counted_and_nothing_is_frozen_until_it_is() {
         let isolations = vec![(Some("sendai".into()), 2), (None, 1)];
         let overlays = OverlayCounts { isolations, indicators: 100_000, frozen_until: None };

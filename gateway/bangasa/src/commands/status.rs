@@ -284,6 +284,7 @@ mod tests {
                     used_ratio: Some(0.913),
                     limited_packets: 12,
                 }],
+                attacked: vec!["203.0.113.10:443".parse().unwrap()],
                 ..MunicipalityStatus::default()
             }],
             ..Status::default()
@@ -295,6 +296,7 @@ mod tests {
             "digest ab is installed, cd was intended",
             "wan0            uplink  xdp generic",
             "egress      1.50 k packets/s    2.50 M bits/s",
+            "  ingress  under attack: tcp 203.0.113.10:443 answers with SYN cookies\n",
             "  bypass suggest: 1 approved, 2 suggested\n",
             "egress   drop    default_deny                  7 packets             700 bytes",
         ] {
