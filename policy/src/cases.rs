@@ -22,6 +22,7 @@ mod reflection;
 mod rules;
 mod sanity;
 mod stages;
+mod syn_cookies;
 mod tcp;
 mod vouched;
 
@@ -149,6 +150,7 @@ pub fn all() -> Vec<Case> {
         proxy::cases(),
         limits::cases(),
         reflection::cases(),
+        syn_cookies::cases(),
     ]
     .concat()
 }

@@ -130,6 +130,7 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
                     Isolation::Parts(_) => municipality_flags::ISOLATED_PARTS,
                 }
                 | budgets::flags(&municipality.limits)
+                | budgets::guard(policy, municipality)
                 | if policy.flood.reflection { municipality_flags::NO_REFLECTION } else { 0 }
                 | municipality.proxy.as_ref().map_or(0, |proxy| u32::from(proxy.port))
                     << municipality_flags::PROXY_PORT_SHIFT,

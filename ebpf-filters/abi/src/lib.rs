@@ -9,10 +9,13 @@
 pub mod address;
 pub mod budget;
 pub mod control;
+pub mod cookie;
 pub mod event;
+pub mod flood;
 pub mod flow;
 pub mod handover;
 pub mod limits;
+pub mod mix;
 pub mod nat;
 pub mod pairs;
 pub mod ports;

@@ -192,6 +192,8 @@ pub mod municipality {
     pub const LIMITED: u32 = 16;
     /// What looks like a reflected flood is dropped.
     pub const NO_REFLECTION: u32 = 32;
+    /// Its services that are under attack answer with SYN cookies.
+    pub const SYN_COOKIES: u32 = 64;
     /// Above this bit: the TCP port of its proxy on the gateway's own addresses; 0: it has none.
     pub const PROXY_PORT_SHIFT: u32 = 16;
 }

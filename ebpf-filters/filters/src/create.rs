@@ -53,9 +53,13 @@ fn insert(frame: Frame, packet: &mut Packet, decision: Decision) -> Stage {
     if packet.is(note::INSPECTOR) {
         flow.flags = flags::INSPECTOR;
     }
-    flow.bytes[0] = packet.event.length as u64;
+    flow.bytes = packet.event.length as u64;
     if key.ends().protocol() == protocol::TCP {
         tcp::begin(packet, flow, 0);
+    }
+    if packet.is(note::COOKIE) {
+        flow.flags |= flags::PROXIED;
+        flow.end[1] = packet.acknowledgement;
     }
     learn(frame, packet, flow)?;
     if translated {
@@ -116,7 +120,9 @@ fn fill(flow: &mut Flow, key: &Key, packet: &Packet) {
     flow.acked = [0; 2];
     flow.created_s = packet.now_s;
     flow.vouched = 0;
-    flow.bytes = [0; 2];
+    flow.bytes = 0;
+    flow.shift = 0;
+    flow.windows = 0;
 }
 
 /// Of what is inspected, answers come from the inspector, and do not pass here.

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! parse → sanity → municipality ─┬► spoofing → isolation → block → proxy → flow ─┬► decided
-//!                                │                                               └► inbound → rules → limits → create ► decided
+//!                                │             inbound → rules → SYN cookies → limits → create ► decided
 //!                                └► (vouched for) flow ► decided
 //! decided ► forward ► account
 //! ```
@@ -35,16 +35,20 @@ mod municipality;
 mod nat;
 mod packet;
 mod parse;
+mod proxied;
 mod proxy;
 mod reflection;
 mod rewrite;
 mod route;
 mod rules;
 mod sanity;
+mod segment;
 mod sources;
 mod spoofing;
+mod syn_cookies;
 mod tables;
 mod tcp;
+mod tcp_options;
 mod vouch;
 mod ways;
 
@@ -118,6 +122,7 @@ fn judge(frame: Frame, packet: &mut Packet) -> Stage {
     reflection::reflection(packet)?;
     inbound::inbound(packet)?;
     let ruling = rules::rules(packet);
+    syn_cookies::syn_cookies(packet, ruling)?;
     create::create(frame, packet, ruling)
 }
 

@@ -7,6 +7,7 @@
 use abi::budget::{BudgetUse, Budgets, Pool};
 use abi::control::{Control, CounterRow, EventLosses};
 use abi::event::Event;
+use abi::flood::{self, Cell};
 use abi::flow::{Bucket, FragmentKey, FragmentOwner};
 use abi::limits;
 use abi::nat::{self, Block, ClientBlocks, ClientKey, Inbound, PublicAddress};
@@ -34,7 +35,7 @@ const fn paired_halves(capacity: u32) -> usize {
 /// Two entries of a table of `u32`.
 pub type Pair = [u32; 2];
 
-/// The generation that judges, the replay clock, and what the maps were made for. 24 bytes, for the gateway's life.
+/// The generation that judges, the replay clock, and what the maps were made for. 40 bytes, for the gateway's life.
 #[btf_map]
 pub static CONTROL: Array<Control, 1, MMAP> = Array::new();
 
@@ -131,6 +132,9 @@ pub static BUDGET_USE: PerCpuArray<BudgetUse, { limits::MUNICIPALITIES as usize 
 /// Buckets of sources, a cache line a set: 4 MiB for half a million that send at one time.
 #[btf_map]
 pub static SOURCES: Array<[u64; limits::SOURCE_WAYS as usize], { limits::SOURCE_SETS as usize }, MMAP> = Array::new();
+/// Services and the SYNs that they get: 160 KiB.
+#[btf_map]
+pub static SYN_CELLS: Array<Cell, { flood::CELLS as usize }, MMAP> = Array::new();
 
 /// Datagrams whose first fragment was passed; the oldest give way.
 #[btf_map]

@@ -80,10 +80,11 @@ impl Tables {
     }
 
     /// Notes for whom the maps were made; before the first policy.
-    pub fn sign(&self, flow_buckets: u32) {
+    pub fn sign(&self, flow_buckets: u32, cookie_key: [u64; 2]) {
         let mut control = self.control();
         control.abi_version = abi::ABI_VERSION;
         control.flow_buckets = flow_buckets;
+        control.cookie_key = cookie_key;
         self.control.set(0, control);
     }
 

@@ -98,6 +98,7 @@ pub const MAPS: [&str; 42] = [
     "SET_HITS",
     "SLOW_PATHS",
     "SOURCES",
+    "SYN_CELLS",
     "TRUNKS",
     "V4_ROOT",
     "V6_ROOT",

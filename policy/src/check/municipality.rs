@@ -242,6 +242,7 @@ impl Town<'_> {
             sections: raw.sections.iter().map(|(name, list)| (name.value.clone(), sorted(&list.items))).collect(),
             isolation: self.isolation.clone(),
             proxy: self.proxy.clone(),
+            syn_cookies: raw.syn_cookies,
             limits: Budgets(raw.limits.iter().map(|limit| (limit.budget, limit.number)).collect()),
             egress: rules(raw.egress.default, &self.egress)?,
             ingress: rules(raw.ingress.default, &self.ingress)?,

@@ -32,6 +32,7 @@ pub const CODES: [(&str, Severity, &str); 79] = [
     ("bad-size", Error, "not a size with its unit, or too large a one"),
     ("bad-slug", Error, "an id with other characters than ids have"),
     ("bad-span", Error, "not a span of time with its unit, or too short or long a one"),
+    ("bad-syn-cookies", Error, "rates of SYNs that begin and end no attack"),
     ("bad-tenant", Error, "not a tenant, or none at all"),
     ("bad-value", Error, "not one of the words that a key may have"),
     ("bad-vlan", Error, "not a VLAN, or not one or two of them"),

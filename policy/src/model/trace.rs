@@ -34,6 +34,8 @@ pub enum Stage {
     Inbound,
     /// Baseline, municipality rules, default.
     Rules,
+    /// Is the service that it asks for under attack; only where SYN cookies are on.
+    SynCookies,
     /// Budgets of the municipality and of single sources; only where there are any.
     Limits,
     /// Address translation and the new flow.
@@ -63,6 +65,7 @@ impl Stage {
             Self::Reflection => "reflection",
             Self::Inbound => "inbound",
             Self::Rules => "rules",
+            Self::SynCookies => "syn cookies",
             Self::Limits => "limits",
             Self::Create => "create",
             Self::Hairpin => "hairpin",

@@ -6,7 +6,7 @@ mod tls;
 
 use ipnet::IpNet;
 
-use crate::checked::{Action, Budget, Flood, PortBlocks, Service, WhenDown};
+use crate::checked::{Action, Budget, Flood, PortBlocks, Service, SynCookies, WhenDown};
 use crate::diagnostic::{Span, Spanned};
 pub(crate) use http::{RawHttp, RawHttpRule, RawTenants};
 pub(crate) use proxy::{Direct, RawProxy};
@@ -78,6 +78,7 @@ pub(crate) struct RawMunicipality {
     pub sections: Vec<(Spanned<String>, List<Spanned<IpNet>>)>,
     pub isolation: RawIsolation,
     pub limits: Vec<RawLimit>,
+    pub syn_cookies: Option<SynCookies>,
     pub egress: RawRules,
     pub ingress: RawRules,
     pub tls: RawTls,

@@ -31,6 +31,8 @@ pub(super) fn policies(old: Option<&Policy>, new: &Policy) -> Plan {
     prefecture.list("essential services", &old.essential, &new.essential);
     let word = |policy: &Policy| if policy.flood.reflection { "dropped" } else { "left to the rules" };
     prefecture.value("what looks like reflection", word(old), word(new));
+    let cookies = |policy: &Policy| policy.flood.syn_cookies.to_string();
+    prefecture.value("syn cookies", &cookies(old), &cookies(new));
     prefecture.0.extend(rules::compare("baseline", &old.baseline, &new.baseline, &mut compared));
     tls::prefecture(&mut prefecture, old, new, &mut compared);
     http::http(&mut prefecture, &old.http, &new.http, &mut compared);
@@ -77,6 +79,7 @@ fn absent(municipality: &Municipality) -> Municipality {
         isolation: Isolation::None,
         proxy: None,
         limits: Budgets::default(),
+        syn_cookies: None,
         egress: closed(&municipality.egress),
         ingress: closed(&municipality.ingress),
         tls: Tls { rules: Vec::new(), ..municipality.tls.clone() },
@@ -150,6 +153,7 @@ impl Changes {
         for budget in budgets.into_keys() {
             self.option(&format!("limit {budget}"), old.limits.0.get(budget), new.limits.0.get(budget));
         }
+        self.option("syn cookies", old.syn_cookies, new.syn_cookies);
     }
 
     fn isolation(&mut self, old: &Isolation, new: &Isolation) {

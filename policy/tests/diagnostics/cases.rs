@@ -279,6 +279,20 @@ pub fn cases() -> Vec<Case> {
         ("limit_text", "wrong-type", "flows = 1000", "per_source.packets_per_second = \"many\""),
         ("limit_unknown", "unknown-key", "flows = 1000", "per_source.flows = 10"),
         (
+            "syn_cookies",
+            "bad-syn-cookies",
+            "flows = 1000",
+            "flows = 1000\n[flood]\nsyn_cookies = { enter = 0, leave = 0 }",
+        ),
+        (
+            "syn_cookies_order",
+            "bad-syn-cookies",
+            "flows = 1000",
+            "flows = 1000\n[flood]\nsyn_cookies = { enter = 500, leave = 2000 }",
+        ),
+        ("syn_cookies_type", "wrong-type", "flows = 1000", "flows = 1000\n[flood]\nsyn_cookies = 2000"),
+        ("syn_cookies_half", "missing-key", "flows = 1000", "flows = 1000\n[flood]\nsyn_cookies = { enter = 2000 }"),
+        (
             "limit_idle",
             "idle-limit",
             "flows = 1000",

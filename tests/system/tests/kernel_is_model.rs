@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use abi::{Direction, Verdict};
+use abi::{Direction, Reason, Verdict};
 use dataplane::engine::{Engine, EngineSize};
 use policy::model::InspectorState;
 use policy::{CompiledPolicy, Judgement, Model, Numbering, Source};
@@ -113,6 +113,9 @@ fn run_shard(seed: u64, shard: u64, policies: u64, packets: u64) -> BTreeMap<Str
                 .then(|| (IpAddr::from(event.public_address.to_ne_bytes()), event.public_port));
             let translation = effects.translation.map(|(address, port)| (IpAddr::V4(address), port));
             assert_eq!(public, translation, "translations differ, seed {seed} shard {shard} packet {number}");
+            if expected.reason == Reason::SynCookie {
+                traffic.note_cookie(&mut rng, &arrival, (now_ns / 1_000_000_000) as u32);
+            }
             if matches!(expected.verdict, Verdict::Forward | Verdict::Inspect) {
                 traffic.note(arrival, public);
             }

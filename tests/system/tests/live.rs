@@ -66,6 +66,8 @@ mod routes;
 mod scanner;
 #[path = "live/soak.rs"]
 mod soak;
+#[path = "live/syn_cookies.rs"]
+mod syn_cookies;
 #[path = "live/tcp_states.rs"]
 mod tcp_states;
 #[path = "live/tour.rs"]
