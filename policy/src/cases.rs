@@ -4,6 +4,7 @@
 //! Tables are files named after what they show; `policies` holds the texts, `frames` builds the packets.
 
 mod attachments;
+mod dns;
 mod errors;
 mod flows;
 mod fragments;
@@ -145,6 +146,7 @@ pub fn all() -> Vec<Case> {
         proxy::cases(),
         limits::cases(),
         reflection::cases(),
+        dns::cases(),
     ]
     .concat()
 }

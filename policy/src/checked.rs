@@ -2,6 +2,7 @@
 
 mod addresses;
 mod budgets;
+mod dns;
 mod flood;
 mod http;
 mod municipalities;
@@ -18,6 +19,8 @@ use serde::{Deserialize, Serialize};
 
 pub use addresses::{Addresses, Prefixes};
 pub use budgets::{Budget, Budgets};
+pub use dns::Dns;
+pub(crate) use dns::labels;
 pub use flood::Flood;
 pub use http::{Http, HttpRule};
 pub use municipalities::Municipalities;
@@ -111,6 +114,8 @@ pub struct Municipality {
     pub proxy: Option<Proxy>,
     /// `[limits]`.
     pub limits: Budgets,
+    /// `[dns]`; none: it has no DNS server that is guarded.
+    pub dns: Option<Dns>,
     /// `[egress]`.
     pub egress: Rules,
     /// `[ingress]`.

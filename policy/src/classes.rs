@@ -23,6 +23,8 @@ pub(crate) enum Tag {
     Owner(u16),
     /// On the essential-services list.
     Essential,
+    /// A published DNS server that is guarded.
+    DnsServer,
     /// One municipality (by position) sees it with these bits of [`abi::tables::view`].
     View(u16, u16),
     /// In this list of a rule.
@@ -105,6 +107,7 @@ impl State {
                     owners = Some(self.owner);
                 }
                 Tag::Essential => self.flags |= class::ESSENTIAL,
+                Tag::DnsServer => self.flags |= class::DNS_SERVER,
                 Tag::View(..) | Tag::List(_) => {}
             }
         }

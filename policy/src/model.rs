@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! packet (parse) → sanity → municipality → spoofing → isolation → block → proxy → flow
-//! → reflection → rules → limits → create (nat)
+//! → reflection → rules → dns → limits → create (nat)
 //! ```
 //! `flows` remembers, `tcp` follows connections, `trace` lets `explain` listen. Not here: forwarding, time (the caller's
 //! clock counts) and any bound on what is remembered.
@@ -15,6 +15,7 @@ mod addresses;
 mod block;
 mod create;
 mod crossing;
+mod dns;
 mod enter;
 mod flow;
 mod flows;
@@ -66,6 +67,7 @@ pub struct Model {
     flows: Flows,
     down: Down,
     used: limits::Used,
+    asked: dns::Asked,
     effects: Effects,
 }
 
@@ -137,7 +139,7 @@ impl Model {
         let now_s = u32::try_from(now_ns / NS_PER_S).unwrap_or(u32::MAX);
         let effects = Effects::default();
         let length = frame.len() as u64;
-        let (used, down) = (&mut self.used, &self.down);
+        let (used, asked, down) = (&mut self.used, &mut self.asked, &self.down);
         let mut x = Crossing {
             prefecture,
             generation,
@@ -148,6 +150,7 @@ impl Model {
             now_ns,
             length,
             used,
+            asked,
             down,
             trace,
             municipality,
@@ -204,6 +207,7 @@ fn stages(x: &mut Crossing, parsed: &Parsed, flows: &mut Flows) -> ControlFlow<E
     let key = flow::flow(x, municipality, packet, flows)?;
     reflection::reflection(x, packet)?;
     let decision = rules::rules(x, municipality, packet)?;
+    dns::guard(x, municipality, packet, decision.rule.as_ref())?;
     limits::admit(x, municipality, packet, decision.rule.as_ref(), flows)?;
     create::create(x, municipality, packet, key, decision, flows)
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use abi::Plain;
 use abi::budget::Budgets;
+use abi::dns::Guard;
 use abi::prefixes::Record;
 use abi::tables::{Attachment, Class, Municipality, Row, View};
 
@@ -46,6 +47,7 @@ pub struct Others {
     pub(crate) rules: Vec<u32>,
     pub(crate) pool_addresses: Vec<u32>,
     pub(crate) budgets: Vec<Budgets>,
+    pub(crate) dns_guards: Vec<Guard>,
 }
 
 impl Deref for Tables {
@@ -92,6 +94,7 @@ impl Tables {
             image("RULES", &self.rules),
             image("POOL_ADDRESSES", &self.pool_addresses),
             image("BUDGETS", &self.budgets),
+            image("DNS_GUARDS", &self.dns_guards),
         ]
     }
 

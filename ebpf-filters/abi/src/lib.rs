@@ -9,9 +9,11 @@
 pub mod address;
 pub mod budget;
 pub mod control;
+pub mod dns;
 pub mod event;
 pub mod flow;
 pub mod handover;
+pub mod hash;
 pub mod limits;
 pub mod nat;
 pub mod pairs;
@@ -26,7 +28,7 @@ pub use budget::Limit;
 pub use verdict::{Direction, Reason, Verdict};
 
 /// Changes whenever the layout or the meaning of anything in this crate changes.
-pub const ABI_VERSION: u32 = 8;
+pub const ABI_VERSION: u32 = 9;
 
 /// Marks a struct as plain bytes: `repr(C)`, no padding, every bit pattern valid.
 ///

@@ -28,6 +28,8 @@ pub mod class {
     pub const OURS: u32 = 1;
     /// On the essential-services list: stays reachable under isolation.
     pub const ESSENTIAL: u32 = 2;
+    /// A municipality's published DNS server, which is guarded.
+    pub const DNS_SERVER: u32 = 4;
 }
 
 /// The rules of a rulebook that a class satisfies in one dimension, one bit each: those of two records together.

@@ -172,6 +172,10 @@ reasons! {
     InspectorDown = 36, "inspector_down";
     /// from the Internet, what looks like the answer of an abused service that nobody here has asked
     Reflection = 37, "reflection";
+    /// a query to a guarded DNS server that the gateway has answered itself, by asking to come again over TCP
+    DnsGuard = 38, "dns_guard";
+    /// to a guarded DNS server, what is not a query with one question
+    BadQuery = 39, "bad_query";
 }
 
 /// Room for reasons in a counter row; above every reason's number.

@@ -10,7 +10,7 @@ use abi::ports::ROLE_UPLINK;
 use control::Status;
 use control::status::{CounterStatus, EventStatus, MunicipalityStatus, NatStatus, PortStatus, Rate, SetStatus};
 use dataplane::Gateway;
-use dataplane::gateway::{BudgetReading, InspectorWay};
+use dataplane::gateway::{BudgetReading, InspectorWay, ZoneReading};
 use dataplane::links::{Link, mac_text};
 use dataplane::readings::Readings;
 use telemetry::metrics::{Bypassed, OverlayCounts};
@@ -19,7 +19,7 @@ use telemetry::{Snapshot, Words};
 use crate::daemon::{Current, Daemon};
 use crate::nat::{self, Usage};
 use crate::watch::Integrity;
-use crate::{budgets, bypass, freeze, inspectors, overlays};
+use crate::{budgets, bypass, dns, freeze, inspectors, overlays};
 
 /// What the kernel says, read in one go.
 struct Kernel {
@@ -27,6 +27,7 @@ struct Kernel {
     current: Option<Arc<Current>>,
     readings: Readings,
     budgets: Vec<BudgetReading>,
+    zones: BTreeMap<String, Vec<ZoneReading>>,
     flows: Vec<u64>,
     flow_capacity: u64,
     nat: BTreeMap<String, Usage>,
@@ -48,6 +49,7 @@ fn read(daemon: &Daemon) -> anyhow::Result<Kernel> {
     Ok(Kernel {
         readings: gateway.read(municipalities, sets)?,
         budgets: gateway.read_budgets(1..=municipalities)?,
+        zones: current.as_deref().map(|current| dns::read(&gateway, current)).unwrap_or_default(),
         flows: gateway.count_flows()?,
         flow_capacity: gateway.flow_capacity(),
         nat: current.as_deref().map(|current| nat_usage(&mut gateway, current)).transpose()?.unwrap_or_default(),
@@ -175,6 +177,10 @@ fn municipalities(
                 counters: counters(readings, *number),
                 limits: municipality.map_or_else(Vec::new, |municipality| {
                     budgets::status(daemon, *number, &municipality.limits, &kernel.budgets)
+                }),
+                dns: municipality.and_then(|municipality| {
+                    let zones = kernel.zones.get(id).map_or(&[][..], Vec::as_slice);
+                    dns::status(municipality, *number, zones, &kernel.budgets)
                 }),
                 inspector: inspectors::status(&daemon.inspectors, id),
                 nat: kernel.nat.get(id).map(nat_status),
@@ -306,6 +312,7 @@ pub fn metrics(daemon: &Daemon) -> anyhow::Result<String> {
         bypass: bypassed(daemon, current),
         limits: budgets::metrics(daemon, &kernel.budgets),
         overlays: lying_over(daemon, current),
+        dns: dns::metrics(&kernel.zones),
         started_at: daemon.started_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64(),
     })
 }

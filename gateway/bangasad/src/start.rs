@@ -49,6 +49,7 @@ pub fn start(options: &Options) -> anyhow::Result<Daemon> {
         integrity: Mutex::new(Integrity::default()),
         rates: Mutex::new(Rates::default()),
         usage: Mutex::default(),
+        attacked: Mutex::default(),
         trouble: Mutex::default(),
         inspectors: Inspectors::new(options.inspectors()?, words),
         bypass: Bypass::open(&options.state),

@@ -10,7 +10,7 @@ use control::status::Rate;
 use policy::Digest;
 
 use crate::daemon::Daemon;
-use crate::{budgets, log, start};
+use crate::{budgets, dns, log, start};
 
 /// Between two comparisons of the tables: 15 ms of hashing for each 64 MiB, and some 50 ms to map them.
 const INTEGRITY_INTERVAL: Duration = Duration::from_secs(60);
@@ -77,6 +77,7 @@ pub async fn run(daemon: Arc<Daemon>) {
     let mut rates = tokio::time::interval(RATE_INTERVAL);
     let mut mending = tokio::time::interval(MEND_INTERVAL);
     let mut budgets = tokio::time::interval(budgets::INTERVAL);
+    let mut dns = tokio::time::interval(dns::INTERVAL);
     let mut sweeps = tokio::time::interval(budgets::SWEEP_INTERVAL);
     // Whoever started or installed has just compared.
     integrity.reset();
@@ -87,6 +88,7 @@ pub async fn run(daemon: Arc<Daemon>) {
             _ = rates.tick() => measure,
             _ = mending.tick() => mend,
             _ = budgets.tick() => budgets::measure,
+            _ = dns.tick() => dns::measure,
             _ = sweeps.tick() => budgets::sweep,
         };
         let daemon = Arc::clone(&daemon);

@@ -11,7 +11,7 @@ use abi::budget::{BudgetUse, Pool};
 use abi::control::Control;
 use abi::event::Event;
 use abi::flow::{Bucket, FragmentKey, FragmentOwner};
-use abi::limits::NAT_ADDRESSES_AT_MOST;
+use abi::limits::{NAT_ADDRESSES_AT_MOST, REPLAY_HASH_SEED};
 use abi::ports::{INSPECTOR, Port, ROLE_INSPECTOR, ROLE_UPLINK};
 use abi::{Direction, Reason, Verdict};
 use aya::Ebpf;
@@ -97,6 +97,7 @@ pub struct Engine {
     nat: Nat,
     pools: Mapping,
     sources: Mapping,
+    dns_zones: Mapping,
     budget_use: PerCpuArray<MapData, Value<BudgetUse>>,
     entry: Option<Entry>,
     /// Whose number of flows the policy limits, and to how many.
@@ -115,7 +116,7 @@ impl Engine {
             capacities: size.capacities,
             flow_buckets: size.flow_buckets.next_power_of_two(),
             nat_addresses: size.nat_addresses,
-            hash_seed: 0x6267_7331,
+            hash_seed: REPLAY_HASH_SEED,
         };
         let mut object = load::load(&globals, None)?;
         let program: &mut Xdp = load::program(&mut object, "gateway")?;
@@ -134,6 +135,7 @@ impl Engine {
             nat: Nat::take(&mut object)?,
             pools: load::mapping(&object, "POOLS")?,
             sources: load::mapping(&object, "SOURCES")?,
+            dns_zones: load::mapping(&object, "DNS_ZONES")?,
             budget_use: load::take(&mut object, "BUDGET_USE")?,
             entry: None,
             flow_budgets: Vec::new(),
@@ -162,9 +164,9 @@ impl Engine {
         self.tables.control()
     }
 
-    /// Forgets all flows and fragments and port blocks, and what was used up of budgets.
+    /// Forgets all flows and fragments and port blocks, what was used up of budgets, and what DNS servers were asked.
     pub fn forget_flows(&mut self) -> Result<(), Error> {
-        for map in [&self.flows, &self.pools, &self.sources] {
+        for map in [&self.flows, &self.pools, &self.sources, &self.dns_zones] {
             map.zero(0, map.len());
         }
         self.swept_s = 0;

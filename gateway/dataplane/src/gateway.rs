@@ -7,6 +7,7 @@
 
 mod attach;
 mod budgets;
+mod dns;
 mod inspectors;
 mod pins;
 mod ports;
@@ -35,6 +36,7 @@ use crate::readings::{self, Readings};
 use inspectors::Inspectors;
 
 pub use budgets::BudgetReading;
+pub use dns::ZoneReading;
 pub use inspectors::InspectorWay;
 pub use pins::{detach, is_pinned, lock_patiently, mount_bpffs};
 
@@ -60,6 +62,7 @@ pub struct Gateway {
     flows: Mappable,
     nat: Nat,
     pools: Mapping,
+    dns_zones: Mapping,
     events: Option<Events>,
     adopted: bool,
     ports: BTreeMap<String, AttachedPort>,
@@ -124,6 +127,7 @@ impl Gateway {
             flows: Mappable::of(&object, "FLOWS")?,
             nat: Nat::take(&mut object)?,
             pools: load::mapping(&object, "POOLS")?,
+            dns_zones: load::mapping(&object, "DNS_ZONES")?,
             events: Some(Events::new(load::take_events(&mut object)?)),
             adopted: tables.generation() != 0,
             ports: BTreeMap::new(),

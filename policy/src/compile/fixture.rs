@@ -47,6 +47,7 @@ pub(crate) fn municipality(id: &str, vlan: u16) -> Municipality {
         isolation: Isolation::None,
         proxy: None,
         limits: Default::default(),
+        dns: None,
         egress: Rules { default: Action::Deny, rules: Vec::new() },
         ingress: Rules { default: Action::Deny, rules: Vec::new() },
         tls: Tls::default(),

@@ -75,6 +75,7 @@ pub(crate) struct Municipality {
     pub(crate) pool: Vec<Ipv4Addr>,
     pub(crate) blocks: PortBlocks,
     pub(crate) limits: checked::Budgets,
+    pub(crate) dns: Option<checked::Dns>,
     egress: Rules,
     ingress: Rules,
 }
@@ -220,6 +221,7 @@ impl Municipality {
             pool: municipality.nat_pool.clone(),
             blocks: municipality.nat_blocks,
             limits: municipality.limits.clone(),
+            dns: municipality.dns.clone(),
             egress: Rules::new(&municipality.egress, known),
             ingress: Rules::new(&municipality.ingress, known),
         }

@@ -32,6 +32,8 @@ pub enum Stage {
     Reflection,
     /// Baseline, municipality rules, default.
     Rules,
+    /// Is it a query that a published DNS server is spared; only where there is a guard.
+    Dns,
     /// Budgets of the municipality and of single sources; only where there are any.
     Limits,
     /// Address translation and the new flow.
@@ -57,6 +59,7 @@ impl Stage {
             Self::Flow => "flow",
             Self::Reflection => "reflection",
             Self::Rules => "rules",
+            Self::Dns => "dns",
             Self::Limits => "limits",
             Self::Create => "create",
             Self::Tls => "tls",
