@@ -9,14 +9,17 @@ mod daemon;
 mod dns;
 mod events;
 mod freeze;
+mod history;
 mod inspectors;
 mod nat;
 mod options;
 mod overlays;
 mod overview;
+mod prepare;
 mod server;
 mod start;
 mod state;
+mod trial;
 mod watch;
 
 use std::process::ExitCode;
