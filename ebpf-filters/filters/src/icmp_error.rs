@@ -19,10 +19,9 @@ const FRAGMENT: u8 = 44;
 struct Quote {
     source: abi::Address,
     destination: abi::Address,
+    /// Echo identifier, which stands for the port at either end; 0 without ports.
     source_port: u16,
     destination_port: u16,
-    /// Echo identifier, which stands for the port at either end.
-    echo: Option<u16>,
     protocol: u8,
 }
 
@@ -58,19 +57,22 @@ extern "C" fn find_quoted(context: *mut xdp_md, packet: *mut Packet) -> u64 {
 fn quoted(frame: Frame, packet: &Packet) -> Stage<u32> {
     let quote = if packet.is(note::V4) { v4(frame, packet)? } else { v6(frame, packet)? };
     let from_uplink = !packet.is_egress();
-    let (ours, carrier) =
-        if from_uplink { (quote.source, packet.event.destination) } else { (quote.destination, packet.event.source) };
-    if !same(&ours, &carrier) {
+    // By reference: copies would not fit on the stack.
+    let (ours, outside, carrier) = if from_uplink {
+        (&quote.source, &quote.destination, &packet.event.destination)
+    } else {
+        (&quote.destination, &quote.source, &packet.event.source)
+    };
+    if !same(ours, carrier) {
         return drop(Reason::BadState);
     }
-    let (inside_port, outside_port) = match quote.echo {
-        Some(identifier) => (identifier, 0),
-        None if from_uplink => (quote.source_port, quote.destination_port),
-        None => (quote.destination_port, quote.source_port),
+    let (inside_port, outside_port) = if from_uplink || !has_ports(quote.protocol) {
+        (quote.source_port, quote.destination_port)
+    } else {
+        (quote.destination_port, quote.source_port)
     };
-    let outside = if from_uplink { quote.destination } else { quote.source };
     let ends = Ends::new(inside_port, outside_port, packet.event.municipality, quote.protocol);
-    let mut key = Key::new(ours, outside, ends);
+    let mut key = Key::new(*ours, *outside, ends);
     match flows::find_in_place(&mut key, packet.now_s, wanted(packet)) {
         NONE => drop(Reason::BadState),
         index => Stage::Continue(index),
@@ -88,11 +90,11 @@ fn v4(frame: Frame, packet: &Packet) -> Stage<Quote> {
     }
     let (source, destination, number) = (header.v4::<12>(), header.v4::<16>(), header.u8::<9>());
     let transport = quoted_bytes::<8>(frame, packet, at + header_length)?;
-    let echo = match number {
-        protocol::ICMP => Some(echo_identifier(transport, 8, 0)?),
-        _ => None,
+    let (source_port, destination_port) = match number {
+        protocol::ICMP => (echo_identifier(transport, 8, 0)?, 0),
+        _ => ports(transport, number),
     };
-    Stage::Continue(Quote { source, destination, echo, ..ports(transport, number) })
+    Stage::Continue(Quote { source, destination, source_port, destination_port, protocol: number })
 }
 
 #[inline(always)]
@@ -116,11 +118,11 @@ fn v6(frame: Frame, packet: &Packet) -> Stage<Quote> {
     }
     let (source, destination) = (header.v6::<8>(), header.v6::<24>());
     let transport = quoted_bytes::<8>(frame, packet, transport_at)?;
-    let echo = match number {
-        protocol::ICMPV6 => Some(echo_identifier(transport, 128, 129)?),
-        _ => None,
+    let (source_port, destination_port) = match number {
+        protocol::ICMPV6 => (echo_identifier(transport, 128, 129)?, 0),
+        _ => ports(transport, number),
     };
-    Stage::Continue(Quote { source, destination, echo, ..ports(transport, number) })
+    Stage::Continue(Quote { source, destination, source_port, destination_port, protocol: number })
 }
 
 /// `N` quoted bytes that the datagram itself, not only the frame, must have.
@@ -140,15 +142,6 @@ fn echo_identifier(transport: crate::frame::Bytes<8>, request: u8, reply: u8) ->
 }
 
 #[inline(always)]
-fn ports(transport: crate::frame::Bytes<8>, number: u8) -> Quote {
-    let (source_port, destination_port) =
-        if has_ports(number) { (transport.be16::<0>(), transport.be16::<2>()) } else { (0, 0) };
-    Quote {
-        source: abi::Address::NONE,
-        destination: abi::Address::NONE,
-        source_port,
-        destination_port,
-        echo: None,
-        protocol: number,
-    }
+fn ports(transport: crate::frame::Bytes<8>, number: u8) -> (u16, u16) {
+    if has_ports(number) { (transport.be16::<0>(), transport.be16::<2>()) } else { (0, 0) }
 }
