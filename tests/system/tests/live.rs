@@ -24,6 +24,8 @@ mod detached;
 mod freeze;
 #[path = "live/given_back.rs"]
 mod given_back;
+#[path = "live/handover.rs"]
+mod handover;
 #[path = "live/icmp_errors.rs"]
 mod icmp_errors;
 #[path = "live/inspector.rs"]
