@@ -105,6 +105,8 @@ fn lab() -> Lab {
             }
             None => text.push_str(&format!("\n[tls]\n{limits}\n")),
         }
+        // Half of a connection's end keeps its flows for four minutes, in which such a day has more than the example allows.
+        text = text.replacen("\nflows = 200_000 ", "\nflows = 2_000_000 ", 1);
         text.push_str(kinds::RULE);
         *file = text.into_bytes();
     }
