@@ -1,7 +1,7 @@
 //! What this gateway must reach, and whether a run reached it: ratios within the run.
 
 use crate::report::{Report, rounded};
-use crate::scenarios::{dropping, forwarding};
+use crate::scenarios::{dropping, forwarding, neighbour};
 
 /// One aim.
 struct Goal {
@@ -129,6 +129,12 @@ fn goals(report: &Report) -> Vec<Goal> {
             ratio("forwarding/translated/10000", forwarding::UNTRANSLATED).map(|ratio| 1.0 / ratio),
             AtMost(1.35),
         ),
+        goal(
+            "established frames of one municipality while another floods, beside the same without",
+            ratio("neighbour/established", neighbour::ALONE),
+            AtLeast(0.95),
+        ),
+        goal("the same of its new flows", ratio("neighbour/first", neighbour::ALONE), AtLeast(0.95)),
         goal(
             "60 × 1,000 rules and a million prefixes: check, compile, install, in seconds",
             ours("compile/all"),

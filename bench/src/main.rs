@@ -4,6 +4,7 @@
 
 mod bpf;
 mod contender;
+mod cpus;
 mod feeder;
 mod flows;
 mod frame;

@@ -31,6 +31,8 @@ pub struct Size {
     pub vlans: u32,
     /// Whether their IPv4 addresses are translated.
     pub translated: bool,
+    /// The municipality that has next to no budget, if one has.
+    pub starved: Option<u32>,
 }
 
 /// Sixty municipalities in VLANs, and ten thousand blocked prefixes.
@@ -42,6 +44,7 @@ pub const TAGGED: Size = Size {
     blocked_v6: 0,
     vlans: 60,
     translated: false,
+    starved: None,
 };
 /// One municipality without a VLAN, for peers that have none; the same otherwise.
 pub const UNTAGGED: Size = Size { vlans: 0, ..TAGGED };
@@ -141,6 +144,10 @@ fn municipality(number: u32, size: Size, rules: &Rules) -> String {
         // Room for a block of every client.
         let _ = writeln!(text, "[nat]\npool = [\"203.0.{number}.0/28\"]\nblock = 64\nblocks_per_client = 8");
     }
+    if size.starved == Some(number) {
+        // Packets as well, so that the few flows that it begins stay quiet.
+        text.push_str("[limits]\nnew_flows_per_second = 1\npackets_per_second = 1\n");
+    }
     text.push_str("[sections]\n");
     for section in 0..SECTIONS {
         let _ = writeln!(text, "section{section} = [\"{}\"]", rules::section(number, section));
@@ -212,6 +219,7 @@ mod tests {
                 blocked_v6: 20,
                 vlans: 3,
                 translated: shape == Shape::Mixed,
+                starved: Some(1),
             };
             assert!(compiled(size).map(|_| ()).is_ok(), "{shape:?}: {:?}", compiled(size).map(|_| ()));
         }

@@ -47,7 +47,7 @@ impl<'f> Lane<'f> {
     }
 
     /// One round; million frames a second.
-    fn run(&self) -> Result<f64> {
+    pub fn run(&self) -> Result<f64> {
         let batch = &self.batches[self.next.replace((self.next.get() + 1) % self.batches.len())];
         match self.fate {
             Fate::Delivered => self.contender.delivered(self.into, batch),

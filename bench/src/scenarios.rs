@@ -9,6 +9,7 @@ mod floor;
 mod flows;
 pub mod forwarding;
 pub mod inspected;
+pub mod neighbour;
 mod policy_size;
 mod spliced;
 
@@ -28,13 +29,14 @@ pub struct Bench<'r> {
 type Group = fn(&mut Bench<'_>) -> Result<()>;
 
 /// By name.
-const GROUPS: [(&str, Group); 20] = [
+const GROUPS: [(&str, Group); 21] = [
     ("floor", floor::run),
     ("addresses", addresses::run),
     ("rules", policy_size::rules),
     ("municipalities", policy_size::municipalities),
     ("flows", flows::run),
     ("flood", flood::run),
+    ("neighbour", neighbour::run),
     ("dropping", dropping::run),
     ("forwarding-first", forwarding::first),
     ("forwarding-established", forwarding::established),

@@ -33,6 +33,11 @@ impl Far {
         remove_all();
         Ok(Self { namespace: namespace("far")? })
     }
+
+    /// Runs something there, in a thread of its own.
+    pub fn enter<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        self.namespace.enter(work)
+    }
 }
 
 /// A namespace that sends nothing of its own: IPv6 would announce itself, and be counted.
@@ -84,9 +89,11 @@ impl<'f> Stretch<'f> {
     pub fn new(far: &'f Far, name: &'static str, arrival: Arrival) -> Result<Self> {
         let gateway = namespace(name)?;
         let inside = gateway.name();
+        // A queue for each of two CPUs, as a network card has.
+        let queues = "numrxqueues 2 numtxqueues 2";
         far.namespace.ip(&format!(
-            "link add lan-{name} type veth peer name lan0 netns {inside}\n\
-             link add wan-{name} type veth peer name wan0 netns {inside}\n\
+            "link add lan-{name} {queues} type veth peer name lan0 {queues} netns {inside}\n\
+             link add wan-{name} {queues} type veth peer name wan0 {queues} netns {inside}\n\
              link set lan-{name} up\nlink set wan-{name} up\n"
         ))?;
         gateway.sysctl(&[("net.ipv4.ip_forward", "1")])?;

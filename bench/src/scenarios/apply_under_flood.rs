@@ -15,15 +15,13 @@ use std::time::Instant;
 use anyhow::{Result, anyhow, ensure};
 use dataplane::Gateway;
 use lab::process;
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::{Pid, gettid};
+use nix::unistd::gettid;
 use policy::{Numbering, Source};
 use rand::Rng;
 
 use super::Bench;
 use super::compile::LARGEST;
 use crate::contender::Contender;
-use crate::flows;
 use crate::frame::{Flow, Frame};
 use crate::gaps::{Arrived, Gaps, LONGER_THAN_NS};
 use crate::judge::Side;
@@ -33,6 +31,7 @@ use crate::prefixes::random;
 use crate::report::{FRAMES, MPPS, MS, Scenario};
 use crate::sender::Sender;
 use crate::stretch::Far;
+use crate::{cpus, flows};
 
 /// Established flows; an apply has each of them judged again.
 const LIVE: usize = 10_000;
@@ -70,7 +69,7 @@ impl Turn {
 /// All rounds.
 pub fn run(bench: &mut Bench<'_>) -> Result<()> {
     let named = |what: &str, unit| Scenario::new(format!("apply-under-flood/{what}"), unit, bench.rounds);
-    let Some(cpus) = two_cpus()? else {
+    let Some(cpus) = cpus::two()? else {
         bench.report.add(named("lost", FRAMES).note("left out: needs two CPUs"));
         return Ok(());
     };
@@ -150,7 +149,7 @@ fn during_an_apply(
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let apply = scope.spawn(|| {
-            let outcome = pin(applying).and_then(|()| apply(gateway, source));
+            let outcome = cpus::pin(applying).and_then(|()| apply(gateway, source));
             is_over.store(true, Ordering::Relaxed);
             outcome
         });
@@ -175,7 +174,7 @@ fn flood(
     goes_on: impl Fn(usize) -> bool + Sync,
 ) -> Result<Turn> {
     let turn = ours.stretch.far().enter(|| {
-        pin(cpu)?;
+        cpus::pin(cpu)?;
         outrank()?;
         gaps.begin()?;
         let (mut bursts, mut seconds) = (0, 0.0);
@@ -192,20 +191,6 @@ fn flood(
     })?;
     ensure!(turn.arrived.frames > turn.sent / 2, "only {} of {} frames arrived", turn.arrived.frames, turn.sent);
     Ok(turn)
-}
-
-/// Two CPUs that this process may use, if there are so many.
-fn two_cpus() -> Result<Option<[usize; 2]>> {
-    let allowed = sched_getaffinity(Pid::from_raw(0))?;
-    let mut cpus = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false));
-    Ok(cpus.next().zip(cpus.next()).map(|(one, other)| [one, other]))
-}
-
-/// Keeps the calling thread, and those that it starts, on one CPU.
-fn pin(cpu: usize) -> Result<()> {
-    let mut only = CpuSet::new();
-    only.set(cpu)?;
-    Ok(sched_setaffinity(Pid::from_raw(0), &only)?)
 }
 
 /// Lets no thread of ordinary priority run in the place of the calling one.

@@ -1,5 +1,6 @@
 //! How long the largest policy takes to be checked, compiled and installed, and in how much memory; and again after a
-//! hundredth of its feeds has changed; then how long an indicator and an isolation take that are laid over it. Each round is a process of its own, so that memory is what one apply needs.
+//! hundredth of its feeds has changed; then how long an indicator and an isolation take that are laid over it. Each round
+//! is a process of its own, so that memory is what one apply needs.
 
 use std::process::Command;
 use std::sync::Arc;

@@ -68,6 +68,7 @@ fn apply_says_who_and_why_and_what_judges_now() {
     let applied = Response::Applied(Applied {
         generation: 4,
         previous: Some(3),
+        trial: None,
         digest: "abcd".into(),
         changes: vec![change(None, "block: threats added")],
         diagnostics: vec![],

@@ -1,77 +1,20 @@
-//! From files to a generation that judges: check, compile, keep, attach, connect, install. Whatever fails before the
-//! last step leaves the policy before in force, and puts back what it needs.
+//! From files to a generation that judges: prepare, keep, attach, connect, install. Whatever fails before the last step
+//! leaves the policy before in force, and puts back what it needs.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use control::{Applied, Audit, Change, Diagnostic, Response, Who};
+use control::change::in_words;
+use control::{Applied, Audit, Change, Response, Who};
 use dataplane::install::Shape;
 use dataplane::{Gateway, namespaces};
-use policy::plan::{Change as Planned, Fate, RuleChange};
-use policy::{Basis, CompiledPolicy, Digest, Ground, Numbering, Overlays, Policy, Source};
+use policy::{Basis, Numbering, Overlays, Policy, Source};
 
 use crate::daemon::{Current, Daemon};
+use crate::prepare::{Prepared, Unfit, compile, prepare};
 use crate::state::{Record, State};
-use crate::{freeze, log, overlays};
-
-/// What may be installed: a policy, what lies over it, and the tables that come of both.
-pub struct Prepared {
-    pub basis: Arc<Basis>,
-    pub overlays: Arc<Overlays>,
-    pub laid: Policy,
-    pub files: Digest,
-    pub compiled: CompiledPolicy,
-    pub diagnostics: Vec<Diagnostic>,
-    /// What the policy means for those who are cut off by a command, by municipality.
-    pub told: Vec<(String, String)>,
-}
-
-/// Why files may not be installed.
-pub enum Unfit {
-    /// They have mistakes.
-    Invalid(Vec<Diagnostic>),
-    /// There is no room for them.
-    TooLarge(String),
-}
-
-impl From<Unfit> for Response {
-    fn from(unfit: Unfit) -> Self {
-        match unfit {
-            Unfit::Invalid(diagnostics) => Self::Invalid { diagnostics },
-            Unfit::TooLarge(message) => Self::Failed { message },
-        }
-    }
-}
-
-/// Checks and compiles; builds on what is installed, so that a changed feed costs little. What lies over the policy
-/// before lies over this one.
-pub fn prepare(
-    source: Source,
-    overlays: &Overlays,
-    numbering: &Numbering,
-    before: Option<&Current>,
-) -> Result<Prepared, Unfit> {
-    let checked = before.map_or_else(|| policy::check(&source), |before| before.basis.check(&source));
-    let diagnostics = checked.diagnostics.iter().map(|diagnostic| in_words(&source, diagnostic)).collect();
-    let files = source.digest();
-    let Some(basis) = Basis::new(source, checked) else {
-        return Err(Unfit::Invalid(diagnostics));
-    };
-    let (overlays, told) = overlays.following(before.map(|before| before.basis.policy()), basis.policy());
-    let laid = overlays.over(basis.policy());
-    let compiled = compile(&laid, numbering, before.map(|before| &before.ground))?;
-    let (basis, overlays) = (Arc::new(basis), Arc::new(overlays));
-    Ok(Prepared { basis, overlays, laid, files, compiled, diagnostics, told })
-}
-
-fn compile(laid: &Policy, numbering: &Numbering, ground: Option<&Arc<Ground>>) -> Result<CompiledPolicy, Unfit> {
-    let compiled = match ground {
-        Some(ground) => ground.compile(laid, numbering),
-        None => policy::compile(laid, numbering),
-    };
-    compiled.map_err(|error| Unfit::TooLarge(format!("the policy does not fit: {error}; nothing was changed")))
-}
+use crate::{freeze, log, overlays, trial};
 
 /// Answers `check`.
 pub fn check(daemon: &Daemon, files: Source) -> Response {
@@ -90,7 +33,7 @@ pub fn plan(daemon: &Daemon, files: Source) -> Response {
         Ok(prepared) => Response::Planned {
             generation: current.as_ref().map(|current| current.generation),
             changes: changes(current.as_deref(), &prepared),
-            warnings: in_the_way(&prepared).into_iter().chain(freeze::refusal(daemon)).collect(),
+            warnings: in_the_way(&prepared).into_iter().chain(refusal(daemon)).collect(),
             diagnostics: prepared.diagnostics,
         },
         Err(unfit) => unfit.into(),
@@ -98,14 +41,18 @@ pub fn plan(daemon: &Daemon, files: Source) -> Response {
 }
 
 /// Answers `apply`.
-pub fn apply(daemon: &Daemon, files: Source, because: Option<String>, who: Who) -> Response {
-    let response = apply_unless_frozen(daemon, files, because.clone(), &who);
+pub fn apply(daemon: &Daemon, files: Source, because: Option<String>, within_s: Option<u64>, who: Who) -> Response {
+    let response = apply_if_allowed(daemon, files, because.clone(), within_s, &who);
     let (result, generation) = match &response {
         Response::Applied(applied) => ("done".into(), Some(applied.generation)),
         Response::Failed { message } => (format!("refused: {message}"), None),
         _ => ("refused: the policy has mistakes".into(), None),
     };
-    let deed = Audit { who, did: "apply".into(), because, generation, result, ..Audit::default() };
+    let until = match &response {
+        Response::Applied(applied) => applied.trial.map(|trial| trial.until),
+        _ => None,
+    };
+    let deed = Audit { who, did: "apply".into(), because, until, generation, result, ..Audit::default() };
     let unkept = daemon.audit.record(&daemon.journal, None, &deed);
     match response {
         Response::Applied(mut applied) => {
@@ -116,29 +63,50 @@ pub fn apply(daemon: &Daemon, files: Source, because: Option<String>, who: Who) 
     }
 }
 
-fn apply_unless_frozen(daemon: &Daemon, files: Source, because: Option<String>, who: &Who) -> Response {
-    let started = Instant::now();
+fn apply_if_allowed(
+    daemon: &Daemon,
+    files: Source,
+    because: Option<String>,
+    within_s: Option<u64>,
+    who: &Who,
+) -> Response {
     // Held to the end: one apply at a time.
     let mut state = daemon.state.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(message) = freeze::refusal(daemon) {
+    if let Some(message) = refusal(daemon) {
         return Response::Failed { message };
     }
+    let trial = match within_s.map(|seconds| trial::begun(daemon, seconds)).transpose() {
+        Ok(trial) => trial,
+        Err(message) => return Response::Failed { message },
+    };
+    replace(daemon, &mut state, files, Record { because, trial, ..record_of(who) })
+}
+
+/// Why no other policy may be applied now.
+pub fn refusal(daemon: &Daemon) -> Option<String> {
+    freeze::refusal(daemon).or_else(|| trial::refusal(daemon))
+}
+
+/// The record of what somebody does now.
+pub fn record_of(who: &Who) -> Record {
+    let name = who.says.clone().unwrap_or_else(|| who.to_string());
+    Record { applied_at: telemetry::time::now(), who: name, ..Record::default() }
+}
+
+/// Makes other files the policy in force.
+pub fn replace(daemon: &Daemon, state: &mut State, files: Source, record: Record) -> Response {
+    let started = Instant::now();
     let before = daemon.current();
     let prepared = match prepare(files, state.overlays(), state.numbering(), before.as_deref()) {
         Ok(prepared) => prepared,
         Err(unfit) => return unfit.into(),
     };
-    let record = Record {
-        applied_at: telemetry::time::now(),
-        who: who.says.clone().unwrap_or_else(|| who.to_string()),
-        because,
-        digest: prepared.compiled.digest.to_string(),
-        overlay: None,
-    };
+    let trial = record.trial;
+    let record = Record { digest: prepared.compiled.digest.to_string(), ..record };
     let changes = changes(before.as_deref(), &prepared);
     let diagnostics = prepared.diagnostics.clone();
     let in_the_way = in_the_way(&prepared);
-    match install(daemon, &mut state, prepared, record) {
+    match install(daemon, state, prepared, record) {
         Ok((generation, mut warnings)) => {
             warnings.extend(in_the_way);
             warnings.extend(daemon.gateway().warnings().unwrap_or_default());
@@ -146,6 +114,7 @@ fn apply_unless_frozen(daemon: &Daemon, files: Source, because: Option<String>, 
                 generation,
                 previous: before.map(|before| before.generation),
                 digest: daemon.current().map(|current| current.record.digest.clone()).unwrap_or_default(),
+                trial,
                 changes,
                 diagnostics,
                 warnings,
@@ -176,7 +145,7 @@ pub fn lay_over(
         Err(Unfit::Invalid(_)) => bail!("the policy in force has mistakes"),
     };
     let digest = compiled.digest.to_string();
-    let record = Record { digest, overlay: Some(what.to_owned()), ..current.record.clone() };
+    let record = Record { digest, overlay: Some(what.to_owned()), ..current.record.repeated(current.generation) };
     let (basis, files) = (Arc::clone(&current.basis), current.files);
     let prepared = Prepared { basis, overlays, laid, files, compiled, diagnostics: Vec::new(), told: Vec::new() };
     let mut gateway = daemon.gateway();
@@ -261,8 +230,8 @@ fn switch(
     if let Err(error) = retire(gateway) {
         warnings.push(format!("{error:#}"));
     }
-    // The history is of policies: what an overlay repeated is of no more use.
-    let superseded = daemon.current().filter(|before| before.record.overlay.is_some());
+    // The history is of policies: what only repeated one is of no more use.
+    let superseded = daemon.current().filter(|before| before.record.base.is_some());
     if let Some(Err(error)) = superseded.map(|before| state.forget(before.generation)) {
         log(&format!("{error:#}"));
     }
@@ -318,47 +287,11 @@ fn kept(daemon: &Daemon) -> (Numbering, Arc<Overlays>) {
     (state.numbering().clone(), Arc::clone(state.overlays()))
 }
 
-fn in_words(source: &Source, diagnostic: &policy::Diagnostic) -> Diagnostic {
-    Diagnostic {
-        severity: if diagnostic.is_error() { "error" } else { "warning" }.into(),
-        code: diagnostic.code.into(),
-        file: diagnostic.location.file.clone(),
-        line: diagnostic.location.line,
-        column: diagnostic.location.column,
-        message: diagnostic.message.clone(),
-        help: diagnostic.help.clone(),
-        text: policy::render(source, std::slice::from_ref(diagnostic), false),
-    }
-}
-
-/// A plan, one line a difference: of the files, and of what lies over them.
+/// What is different: of the files, and of what lies over them.
 fn changes(before: Option<&Current>, prepared: &Prepared) -> Vec<Change> {
     let plan = policy::plan(before.map(|before| before.basis.policy()), prepared.basis.policy());
-    let mut changes = Vec::new();
-    let mut tell = |municipality: Option<&str>, text: String| {
-        changes.push(Change { municipality: municipality.map(str::to_owned), text });
-    };
-    plan.prefecture.iter().for_each(|change| tell(None, words(change)));
-    for municipality in &plan.municipalities {
-        let id = Some(municipality.id.as_str());
-        match municipality.fate {
-            Fate::Added => tell(id, format!("new municipality {}", municipality.name)),
-            Fate::Removed => tell(id, format!("municipality {} removed", municipality.name)),
-            Fate::Changed => {}
-        }
-        municipality.changes.iter().for_each(|change| tell(id, words(change)));
-    }
-    prepared.told.iter().for_each(|(id, text)| tell(Some(id), text.clone()));
-    changes
-}
-
-/// A change, and below it what changes inside a rule.
-fn words(change: &Planned) -> String {
-    let mut text = change.to_string();
-    if let Planned::Rule { change: RuleChange::Changed { changes }, .. } = change {
-        text.extend(changes.iter().map(|change| format!("\n  {change}")));
-    }
-    text
+    let told = prepared.told.iter().map(|(id, text)| Change { municipality: Some(id.clone()), text: text.clone() });
+    in_words(&plan).into_iter().chain(told).collect()
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ pub struct Daemon {
 
 /// An installed policy. Its tables are in the kernel and its files in the state directory; what is kept of both serves the
 /// next apply only, and a restart makes it again.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Current {
     /// Its generation.
     pub generation: u64,
@@ -86,6 +86,11 @@ impl Current {
     /// What judges: what its files say, with what was laid over it.
     pub fn policy(&self) -> &Policy {
         &self.laid
+    }
+
+    /// The generation that brought it: its own, unless it repeats that one's.
+    pub fn brought_by(&self) -> u64 {
+        self.record.base.unwrap_or(self.generation)
     }
 }
 

@@ -17,6 +17,7 @@ mod process;
 mod setting;
 mod sockets;
 mod spawn;
+mod tell;
 mod told;
 
 use std::collections::BTreeMap;
@@ -25,11 +26,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dataplane::inspector_words::InspectorWords;
-use inspect::wire::BypassName;
 use policy::model::InspectorState;
 use tokio::sync::Notify;
 
-use crate::daemon::{Current, Daemon};
+use crate::daemon::Daemon;
 use crate::{bypass, log};
 use inspector::Inspector;
 use namespace::Namespace;
@@ -129,9 +129,9 @@ fn tend(daemon: &Daemon, reads_authorities: bool) {
         tidy(inspectors, id, namespace, places);
         start_if_needed(inspectors, id, (namespace, places), program);
         // Before its first setting, by which it begins to serve.
-        tell_bypassed(inspectors, id, &bypass::names(daemon, id));
-        if reads_authorities || needs_setting(inspectors, id) {
-            tell_setting(inspectors, &current, id);
+        tell::bypassed(inspectors, id, &bypass::names(daemon, id));
+        if reads_authorities || tell::is_setting_due(inspectors, id) {
+            tell::setting(inspectors, &current, id);
         }
     }
     dismiss_others(inspectors, &wanted);
@@ -174,11 +174,6 @@ fn tidy(inspectors: &Inspectors, id: &str, namespace: Option<Namespace>, places:
     }
     post.sockets.retain(places);
     post.look_after(id);
-}
-
-fn needs_setting(inspectors: &Inspectors, id: &str) -> bool {
-    let by_id = inspectors.lock();
-    by_id.get(id).is_some_and(|post| post.all().any(|it| it.can_be_told() && it.sent.is_none()))
 }
 
 /// Starts an inspector where there is none, or where another one should follow.
@@ -249,62 +244,6 @@ fn reason_to_follow(holder: &Inspector, wanted: &Places, program: Option<Program
         return Some("the inspector's program has changed");
     }
     (is_known && !holder.places.are_enough_for(wanted)).then_some("the proxy's addresses or QUIC's ports have changed")
-}
-
-/// Sends the setting to whoever was sent another one.
-fn tell_setting(inspectors: &Inspectors, current: &Current, id: &str) {
-    let materials = setting::Materials::read(&inspectors.config, id);
-    let digest = materials.digest(current.generation);
-    let is_untold = |inspector: &&mut Inspector| inspector.can_be_told() && inspector.sent != Some(digest);
-    {
-        let mut by_id = inspectors.lock();
-        let Some(post) = by_id.get_mut(id) else { return };
-        if post.warning != materials.warning {
-            materials.warning.iter().for_each(|warning| log(&format!("{id}: {warning}")));
-            post.warning.clone_from(&materials.warning);
-        }
-        if !post.all_mut().any(|inspector| is_untold(&inspector)) {
-            return;
-        }
-    }
-    // Not under the lock: it may be large.
-    let made = materials.order(current, id);
-    let mut by_id = inspectors.lock();
-    let Some(post) = by_id.get_mut(id) else { return };
-    match made.map(Arc::new) {
-        Err(error) => post.set_trouble(id, format!("the inspector of `{id}` cannot be told: {error:#}")),
-        Ok(order) => {
-            for inspector in post.all_mut().filter(is_untold) {
-                let told = inspector.orders.as_ref().map(|orders| orders.try_send(Arc::clone(&order)));
-                if matches!(told, Some(Ok(()))) {
-                    inspector.sent = Some(digest);
-                    inspector.owes_answer = true;
-                }
-            }
-        }
-    }
-}
-
-/// Sends the names to pass on unopened to whoever was sent others.
-fn tell_bypassed(inspectors: &Inspectors, id: &str, names: &[BypassName]) {
-    let mut by_id = inspectors.lock();
-    let Some(post) = by_id.get_mut(id) else { return };
-    let is_untold = |it: &&mut Inspector| it.can_be_told() && it.bypassed.as_deref() != Some(names);
-    if !post.all_mut().any(|inspector| is_untold(&inspector)) {
-        return;
-    }
-    match setting::bypassed(names).map(Arc::new) {
-        Ok(order) => {
-            for inspector in post.all_mut().filter(is_untold) {
-                // One that does not read is told with the next look.
-                let told = inspector.orders.as_ref().map(|orders| orders.try_send(Arc::clone(&order)));
-                if matches!(told, Some(Ok(()))) {
-                    inspector.bypassed = Some(names.to_vec());
-                }
-            }
-        }
-        Err(error) => post.set_trouble(id, format!("the inspector of `{id}` cannot be told: {error:#}")),
-    }
 }
 
 fn dismiss_others(inspectors: &Inspectors, wanted: &BTreeMap<&str, Places>) {

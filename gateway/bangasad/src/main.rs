@@ -8,14 +8,17 @@ mod bypass;
 mod daemon;
 mod events;
 mod freeze;
+mod history;
 mod inspectors;
 mod nat;
 mod options;
 mod overlays;
 mod overview;
+mod prepare;
 mod server;
 mod start;
 mod state;
+mod trial;
 mod watch;
 
 use std::process::ExitCode;

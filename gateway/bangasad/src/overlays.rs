@@ -10,7 +10,7 @@ use policy::overlay::{Expired, Moment, Objection, Origin, Target, objections};
 use policy::{Overlays, Policy};
 
 use crate::daemon::{Current, Daemon};
-use crate::{apply, audit, freeze, log};
+use crate::{apply, audit, freeze, log, trial};
 
 /// Between two looks at what has ended.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -191,7 +191,7 @@ pub async fn run(daemon: Arc<Daemon>) {
         let tended = Arc::clone(&daemon);
         let ended = tokio::task::spawn_blocking(move || {
             freeze::end(&tended);
-            expire(&tended)
+            trial::end(&tended).and(expire(&tended))
         });
         let pause = match ended.await {
             Ok(Ok(())) => INTERVAL,

@@ -122,6 +122,7 @@ pub fn status(daemon: &Daemon) -> anyhow::Result<Status> {
         digest_policy: current.map(|current| current.files.to_string()),
         digest_overlays: current.map(|current| overlays::digest(&current.overlays)),
         frozen: freeze::now(daemon),
+        trial: current.and_then(|current| current.record.trial),
         isolations: current.map(|current| current.overlays.isolations.clone()).unwrap_or_default(),
         indicators: current.map_or(0, |current| current.overlays.indicator_count() as u64),
         flows: kernel.flows.iter().sum(),

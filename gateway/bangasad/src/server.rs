@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::daemon::Daemon;
 use crate::options::Options;
-use crate::{apply, audit, bypass, events, freeze, inspectors, log, nat, overlays, overview, watch};
+use crate::{apply, audit, bypass, events, freeze, history, inspectors, log, nat, overlays, overview, trial, watch};
 
 /// Connections at one time; more wait.
 const CONNECTIONS: usize = 256;
@@ -152,8 +152,11 @@ async fn converse(daemon: Arc<Daemon>, room: &Room, stream: UnixStream) -> anyho
         };
         return tell(&daemon, reader.into_inner().into_inner(), writer, follow, municipality).await;
     }
-    let carries_policy = matches!(request, Request::Check { .. } | Request::Plan { .. } | Request::Apply { .. });
-    if carries_policy && policy_permit.is_none() {
+    let works_on_policy = matches!(
+        request,
+        Request::Check { .. } | Request::Plan { .. } | Request::Apply { .. } | Request::Rollback { .. }
+    );
+    if works_on_policy && policy_permit.is_none() {
         policy_permit = Some(room.policies.acquire().await?);
     }
     let response = tokio::task::spawn_blocking(move || respond(&daemon, request, &peer)).await;
@@ -167,7 +170,14 @@ fn respond(daemon: &Daemon, request: Request, peer: &UCred) -> Response {
     match request {
         Request::Check { files } => apply::check(daemon, files),
         Request::Plan { files } => apply::plan(daemon, files),
-        Request::Apply { files, because, who } => apply::apply(daemon, files, because, audit::who(peer, Some(who))),
+        Request::Apply { files, because, who, confirm_within_s } => {
+            apply::apply(daemon, files, because, confirm_within_s, audit::who(peer, Some(who)))
+        }
+        Request::Confirm { because, who } => trial::confirm(daemon, because, audit::who(peer, Some(who))),
+        Request::Rollback { generation, because, who } => {
+            history::rollback(daemon, generation, because, audit::who(peer, Some(who)))
+        }
+        Request::History => history::list(daemon),
         Request::Overlay { change, because, who } => {
             overlays::change(daemon, change, because, audit::who(peer, Some(who)))
         }

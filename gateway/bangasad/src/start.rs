@@ -11,7 +11,7 @@ use dataplane::{Gateway, namespaces};
 use policy::Source;
 use telemetry::{Journal, Output};
 
-use crate::apply::{self, Prepared, Unfit};
+use crate::apply;
 use crate::audit::AuditFile;
 use crate::bypass::Bypass;
 use crate::daemon::{Current, Daemon};
@@ -20,6 +20,7 @@ use crate::inspectors::{self, Inspectors};
 use crate::log;
 use crate::nat::{self, Records};
 use crate::options::Options;
+use crate::prepare::{Prepared, Unfit, prepare};
 use crate::state::{Record, State};
 use crate::watch::{Integrity, Rates};
 
@@ -91,8 +92,7 @@ fn begin(daemon: &Daemon, given: Option<&Path>) -> anyhow::Result<()> {
         applied_at: telemetry::time::now(),
         who: "bangasad --policy".into(),
         because: Some(format!("first start with `{}`", directory.display())),
-        digest: String::new(),
-        overlay: None,
+        ..Record::default()
     };
     install(daemon, &mut state, control::read_directory(directory)?, record)
 }
@@ -118,6 +118,7 @@ fn reinstall(daemon: &Daemon, state: &mut State) -> anyhow::Result<()> {
     let Some(last) = state.last_judged()? else { return Ok(()) };
     let install_last = |state: &mut State| {
         let (source, record) = state.read(last)?;
+        let record = record.repeated(last);
         log(&format!("installing the policy applied last, at {} by {}", record.applied_at, record.who));
         install(daemon, state, source, record)
     };
@@ -170,7 +171,7 @@ fn adopt(daemon: &Daemon, state: &mut State, generation: u64) -> anyhow::Result<
     };
     if installed != digest {
         log(&format!("the tables of generation {generation} are not the intended ones; installing them again"));
-        apply::install(daemon, state, prepared, record)?;
+        apply::install(daemon, state, prepared, record.repeated(generation))?;
         return Ok(());
     }
     log(&format!("took over; generation {generation} judges, as before"));
@@ -178,7 +179,7 @@ fn adopt(daemon: &Daemon, state: &mut State, generation: u64) -> anyhow::Result<
 }
 
 fn prepared(source: Source, state: &State) -> anyhow::Result<Prepared> {
-    match apply::prepare(source, state.overlays(), state.numbering(), None) {
+    match prepare(source, state.overlays(), state.numbering(), None) {
         Ok(prepared) => Ok(prepared),
         Err(Unfit::TooLarge(message)) => bail!(message),
         Err(Unfit::Invalid(diagnostics)) => {

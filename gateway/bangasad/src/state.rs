@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use control::Trial;
 use dataplane::gateway::lock_patiently;
 use policy::{Numbering, Overlays, Source};
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,8 @@ use files::{random, read_files, remove, sound, write_durably};
 
 /// Generations that are kept.
 const KEPT: usize = 50;
+/// File in a generation: who, when, why.
+const RECORD: &str = "record.json";
 /// File in a generation that has not judged yet.
 const PENDING: &str = "pending";
 /// Who is cut off by a command.
@@ -66,9 +69,30 @@ pub struct Record {
     pub because: Option<String>,
     /// Digest of its tables.
     pub digest: String,
-    /// What was laid over the policy of the generation before, which this one repeats; none: a policy was applied.
+    /// The generation that brought the policy, where this one repeats it: with something else laid over it, or after a
+    /// start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<u64>,
+    /// What was laid over the policy of the generation before, which this one repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlay: Option<String>,
+    /// The generation whose policy this one brought back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restores: Option<u64>,
+    /// Until when it waits to be confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
+    /// Why it was taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_back: Option<String>,
+}
+
+impl Record {
+    /// The record of another generation with the policy of `generation`, whose record this is.
+    #[must_use]
+    pub fn repeated(&self, generation: u64) -> Self {
+        Self { base: Some(self.base.unwrap_or(generation)), ..self.clone() }
+    }
 }
 
 impl State {
@@ -181,13 +205,28 @@ impl State {
 
     /// A generation's files and record.
     pub fn read(&self, generation: u64) -> anyhow::Result<(Source, Record)> {
-        let directory = self.generation(generation);
-        let path = directory.join("record.json");
-        let record = fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        let record = serde_json::from_slice(&record).with_context(|| format!("`{}` is damaged", path.display()))?;
+        let record = self.record(generation)?;
         let mut source = Source::default();
-        read_files(&directory.join("policy"), "", &mut source)?;
+        read_files(&self.generation(generation).join("policy"), "", &mut source)?;
         Ok((source, record))
+    }
+
+    /// A generation's record.
+    pub fn record(&self, generation: u64) -> anyhow::Result<Record> {
+        let path = self.generation(generation).join(RECORD);
+        let record = fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        serde_json::from_slice(&record).with_context(|| format!("`{}` is damaged", path.display()))
+    }
+
+    /// Writes something into a generation's record that was not known when it began.
+    pub fn amend(&self, generation: u64, change: impl FnOnce(&mut Record)) -> anyhow::Result<()> {
+        let mut record = self.record(generation)?;
+        change(&mut record);
+        let directory = self.generation(generation);
+        let (parts, place) = (directory.join("record.json.new"), directory.join(RECORD));
+        write_durably(&parts, &serde_json::to_vec_pretty(&record)?)?;
+        fs::rename(&parts, &place).with_context(|| format!("cannot write `{}`", place.display()))?;
+        sync_directory(&directory)
     }
 
     /// Keeps a generation, pending, and drops the oldest beyond those that are kept. Files that are as they were in
@@ -212,7 +251,7 @@ impl State {
                 write_durably(&path, contents)?;
             }
         }
-        write_durably(&parts.join("record.json"), &serde_json::to_vec_pretty(record)?)?;
+        write_durably(&parts.join(RECORD), &serde_json::to_vec_pretty(record)?)?;
         write_durably(&parts.join(PENDING), b"")?;
         directories.iter().try_for_each(|directory| sync_directory(directory))?;
         let place = self.generation(generation);

@@ -6,9 +6,11 @@
 
 pub mod audit;
 pub mod bypass;
+pub mod change;
 pub mod client;
 pub mod directory;
 mod files;
+pub mod history;
 pub mod line;
 pub mod request;
 pub mod response;
@@ -16,11 +18,13 @@ pub mod status;
 pub mod who;
 
 pub use audit::{Audit, Who};
+pub use change::Change;
 pub use client::{Client, ClientError, EventStream};
 pub use directory::{DirectoryError, read_directory};
+pub use history::{HistoryRow, Trial};
 pub use line::Line;
 pub use request::{OverlayChange, Request};
-pub use response::{Applied, Change, Diagnostic, Overlaid, Response};
+pub use response::{Applied, Diagnostic, Overlaid, Response};
 pub use status::Status;
 pub use who::Holder;
 

@@ -32,7 +32,28 @@ pub enum Request {
         because: Option<String>,
         /// Who asks.
         who: String,
+        /// Take it back unless it is confirmed within so many seconds; none: it stays.
+        #[serde(default)]
+        confirm_within_s: Option<u64>,
     },
+    /// Keep the policy that waits for it. Answer: `Confirmed`.
+    Confirm {
+        /// Why, in the operator's words.
+        because: Option<String>,
+        /// Who asks.
+        who: String,
+    },
+    /// Bring an earlier policy back, as the next generation. Answer: `Applied`.
+    Rollback {
+        /// Whose; none: the one before the one in force.
+        generation: Option<u64>,
+        /// Why, in the operator's words.
+        because: String,
+        /// Who asks.
+        who: String,
+    },
+    /// The policies that judged. Answer: `History`.
+    History,
     /// Everything about the running gateway. Answer: `Status`.
     Status,
     /// What happened. Answer: `Events`, then one [`crate::Line`] per event.

@@ -5,6 +5,8 @@ use policy::{Overlays, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::bypass::BypassRow;
+use crate::change::Change;
+use crate::history::{HistoryRow, Trial};
 use crate::status::Status;
 use crate::who::Holder;
 
@@ -34,8 +36,18 @@ pub enum Response {
         #[serde(default)]
         warnings: Vec<String>,
     },
-    /// To `apply`.
+    /// To `apply` and `rollback`.
     Applied(Applied),
+    /// To `confirm`.
+    Confirmed {
+        /// The generation that stays.
+        generation: u64,
+    },
+    /// To `history`.
+    History {
+        /// What is kept, the oldest first.
+        rows: Vec<HistoryRow>,
+    },
     /// To `status`.
     Status(Box<Status>),
     /// To `events`: events follow, one a line.
@@ -115,15 +127,6 @@ pub struct Diagnostic {
     pub text: String,
 }
 
-/// One difference between two policies.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
-    /// The municipality it concerns; none: the prefecture.
-    pub municipality: Option<String>,
-    /// The difference in words.
-    pub text: String,
-}
-
 /// A policy was installed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {
@@ -133,6 +136,9 @@ pub struct Applied {
     pub previous: Option<u64>,
     /// Digest of the installed tables, read back from the kernel.
     pub digest: String,
+    /// Until when it has to be confirmed; none: it stays.
+    #[serde(default)]
+    pub trial: Option<Trial>,
     /// What changed.
     pub changes: Vec<Change>,
     /// Warnings of the policy.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use policy::overlay::{Isolation, Origin};
 use serde::{Deserialize, Serialize};
 
+use crate::history::Trial;
+
 /// Answer to `status`, and what `bangasa status --json` prints.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -43,6 +45,9 @@ pub struct Status {
     /// Until when policy does not change, and who said so.
     #[serde(default)]
     pub frozen: Option<Origin>,
+    /// Until when the policy has to be confirmed.
+    #[serde(default)]
+    pub trial: Option<Trial>,
     /// Who is cut off by a command.
     #[serde(default)]
     pub isolations: Vec<Isolation>,

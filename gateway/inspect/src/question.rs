@@ -30,6 +30,11 @@ impl Question {
 
     /// What a policy says of it.
     pub(crate) fn ruling<'a>(&self, active: &'a Active) -> Ruling<'a> {
+        self.ruling_for(active, self.hello.as_ref().and_then(|hello| hello.sni.as_deref()))
+    }
+
+    /// The same, had the client called its server so.
+    pub(crate) fn ruling_for<'a>(&self, active: &'a Active, sni: Option<&str>) -> Ruling<'a> {
         let hello = self.hello.as_deref();
         let alpn: Vec<&[u8]> = hello.iter().flat_map(|hello| &hello.alpn).map(Vec::as_slice).collect();
         active.decider.decide(&Asked {
@@ -37,7 +42,7 @@ impl Question {
             destination: self.destination,
             transport: self.transport,
             opening: self.speaks,
-            sni: hello.and_then(|hello| hello.sni.as_deref()),
+            sni,
             ja4: hello.map(|hello| hello.ja4.as_str()),
             alpn: &alpn,
             ech: if hello.is_some_and(|hello| hello.ech) { Ech::Offered } else { Ech::Absent },

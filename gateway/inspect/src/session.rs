@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use policy::tls::{Asked, ClientCertificates, Ech, Opening as Speaks, Ruling, TlsAction, Transport, canonical};
+use policy::tls::{ClientCertificates, Opening as Speaks, Ruling, TlsAction, Transport, canonical};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -373,25 +373,13 @@ impl Serving<'_> {
     /// The rules on what an opened connection carries. A host that rules leave closed, or block, is not reached over a
     /// connection to another that they open.
     pub(crate) fn rules(&self, connection: seam::Connection, hello: Option<&Arc<TlsHello>>) -> ByRules {
-        let (active, hello) = (Arc::clone(&self.active), hello.cloned());
-        let (client, destination) = (self.session.client.ip(), self.session.destination);
-        let http = Arc::clone(&active.http);
+        let (active, http) = (Arc::clone(&self.active), Arc::clone(&self.active.http));
+        let question = hello.map(|hello| Question::of(self.session, Speaks::Tls, Some(Arc::clone(hello))));
         let opens = move |host: &str| {
-            let Some(hello) = &hello else { return true };
-            let alpn: Vec<&[u8]> = hello.alpn.iter().map(Vec::as_slice).collect();
-            let asked = Asked {
-                client,
-                destination,
-                transport: Transport::Tcp,
-                opening: Speaks::Tls,
-                sni: Some(host),
-                ja4: Some(&hello.ja4),
-                alpn: &alpn,
-                ech: if hello.ech { Ech::Offered } else { Ech::Absent },
-            };
-            active.decider.decide(&asked).action == TlsAction::Inspect
+            let ruling = |question: &Question| question.ruling_for(&active, Some(host)).action;
+            question.as_ref().is_none_or(|question| ruling(question) == TlsAction::Inspect)
         };
-        ByRules::new(connection, client, http, Box::new(opens))
+        ByRules::new(connection, self.session.client.ip(), http, Box::new(opens))
     }
 
     /// The event names the HTTP rule that blocked something rather than the TLS rule that let it be seen.

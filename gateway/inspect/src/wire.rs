@@ -3,6 +3,8 @@
 //! The daemon is trusted, the inspector is not: it reads strangers' bytes. So the daemon never learns whose inspector it
 //! talks to from what is said here, but from the network namespace of the process at the other end.
 
+mod reason;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
@@ -10,6 +12,8 @@ use std::time::Duration;
 
 use policy::tls::{Layer, Opening, RuleRef, TlsAction, Transport, View};
 use serde::{Deserialize, Serialize};
+
+pub use reason::Reason;
 
 /// Counts up whenever a line changes its meaning. Between versions that differ, [`Report::Begin`], [`Order::Retire`] and
 /// [`Order::End`] are understood, and nothing else is said: they keep their form for good.
@@ -257,145 +261,6 @@ impl From<&RuleRef> for Rule {
     }
 }
 
-/// Why a connection was treated as it was: a closed list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// A rule says so, or the default.
-    Rule,
-    /// The municipality's budget of sessions, handshakes or memory is used up.
-    Limited,
-    /// It should be opened, but is neither TLS nor HTTP.
-    NotInspectable,
-    /// It should be opened, and comes over QUIC, where nothing is opened: refused, so that the client comes by TCP.
-    ByTcp,
-    /// It should be opened, but there is no certificate authority to mint with.
-    NoAuthority,
-    /// The name that the client sent does not belong to the address it called.
-    FalseSni,
-    /// The name could not be looked up.
-    Unresolved,
-    /// The client's first message is broken, or longer than any such message.
-    Malformed,
-    /// The client began its first message and did not finish it in time.
-    Slow,
-    /// The server did not answer, or refused.
-    Unreachable,
-    /// The server could not agree with us on how to speak TLS.
-    UpstreamTls,
-    /// The server's certificate is bad.
-    BadCertificate,
-    /// The server asks for a certificate that only the client has.
-    ClientCertificate,
-    /// The client refused the certificate minted for a good server, and said so.
-    CertificateRefused,
-    /// There was no handshake with the client for another cause, or for one that it kept to itself.
-    ClientTls,
-    /// It should be opened, and its name is one that applications refuse our certificates for.
-    Bypass,
-    /// A request or an answer broke the rules of HTTP.
-    Http,
-    /// What was carried was refused.
-    Content,
-    /// It was open, and a newer policy decides otherwise about such a connection.
-    Overruled,
-    /// There is no policy yet, or the inspector ends.
-    NotReady,
-    /// A packet rule, or their default, denies the client what it asked the proxy for.
-    PacketRule,
-    /// The client is cut off, and what it called is not essential.
-    Isolated,
-    /// The proxy was asked for an address that no host on the Internet has: ours, or a special one.
-    BadDestination,
-}
-
-impl Reason {
-    /// All of them.
-    pub const ALL: [Self; 23] = [
-        Self::Rule,
-        Self::Limited,
-        Self::NotInspectable,
-        Self::ByTcp,
-        Self::NoAuthority,
-        Self::FalseSni,
-        Self::Unresolved,
-        Self::Malformed,
-        Self::Slow,
-        Self::Unreachable,
-        Self::UpstreamTls,
-        Self::BadCertificate,
-        Self::ClientCertificate,
-        Self::CertificateRefused,
-        Self::ClientTls,
-        Self::Bypass,
-        Self::Http,
-        Self::Content,
-        Self::Overruled,
-        Self::NotReady,
-        Self::PacketRule,
-        Self::Isolated,
-        Self::BadDestination,
-    ];
-
-    /// The word in JSON, metrics and on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Rule => "rule",
-            Self::Limited => "limited",
-            Self::NotInspectable => "not_inspectable",
-            Self::ByTcp => "by_tcp",
-            Self::NoAuthority => "no_authority",
-            Self::FalseSni => "false_sni",
-            Self::Unresolved => "unresolved",
-            Self::Malformed => "malformed",
-            Self::Slow => "slow",
-            Self::Unreachable => "unreachable",
-            Self::UpstreamTls => "upstream_tls",
-            Self::BadCertificate => "bad_certificate",
-            Self::ClientCertificate => "client_certificate",
-            Self::CertificateRefused => "certificate_refused",
-            Self::ClientTls => "client_tls",
-            Self::Bypass => "bypass",
-            Self::Http => "http",
-            Self::Content => "content",
-            Self::Overruled => "overruled",
-            Self::NotReady => "not_ready",
-            Self::PacketRule => "packet_rule",
-            Self::Isolated => "isolated",
-            Self::BadDestination => "bad_destination",
-        }
-    }
-
-    /// What it means, for metrics' help.
-    pub const fn help(self) -> &'static str {
-        match self {
-            Self::Rule => "a TLS rule or the default decided",
-            Self::Limited => "the municipality's budget of sessions, handshakes or memory was used up",
-            Self::NotInspectable => "it should be opened, but is neither TLS nor HTTP",
-            Self::ByTcp => "it should be opened and came over QUIC: refused, so that the client comes by TCP",
-            Self::NoAuthority => "it should be opened, but there is no certificate authority",
-            Self::FalseSni => "the client's name for the server does not belong to the address it called",
-            Self::Unresolved => "the client's name for the server could not be looked up",
-            Self::Malformed => "the client's first message was broken or too long",
-            Self::Slow => "the client did not finish its first message in time",
-            Self::Unreachable => "the server did not answer, or refused",
-            Self::UpstreamTls => "the server could not agree on how to speak TLS",
-            Self::BadCertificate => "the server's certificate was bad",
-            Self::ClientCertificate => "the server asked for a certificate that only the client has",
-            Self::CertificateRefused => "the client refused the certificate minted for a good server",
-            Self::ClientTls => "there was no handshake with the client",
-            Self::Bypass => "its name is one that applications refuse our certificates for",
-            Self::Http => "a request or an answer broke the rules of HTTP",
-            Self::Content => "what was carried was refused",
-            Self::Overruled => "it was open, and a newer policy decides otherwise",
-            Self::NotReady => "there was no policy yet, or the inspector was ending",
-            Self::PacketRule => "a packet rule denied what the proxy was asked for",
-            Self::Isolated => "the client was cut off, and what it called is not essential",
-            Self::BadDestination => "the proxy was asked for an address of ours, or for one that no host has",
-        }
-    }
-}
-
 /// Counters since the process started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
@@ -424,16 +289,4 @@ pub struct Ended {
     pub connections: u64,
     /// Their bytes of content from the client, and from the server.
     pub bytes: [u64; 2],
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reason_has_one_word_in_json_and_in_metrics() {
-        for reason in Reason::ALL {
-            assert_eq!(serde_json::to_value(reason).ok(), Some(reason.name().into()));
-        }
-    }
 }

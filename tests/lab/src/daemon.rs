@@ -138,7 +138,12 @@ impl Daemon {
 
     /// Installs a policy through the socket, without the cost of a process; answers the new generation.
     pub fn apply_files(&self, files: policy::Source) -> Result<u64> {
-        let request = Request::Apply { files, because: Some("the lab".to_owned()), who: "lab".to_owned() };
+        let request = Request::Apply {
+            files,
+            because: Some("the lab".to_owned()),
+            who: "lab".to_owned(),
+            confirm_within_s: None,
+        };
         match Client::new(&self.files.socket).ask(&request)? {
             Response::Applied(applied) => Ok(applied.generation),
             other => bail!("the policy was not applied: {other:?}"),

@@ -65,7 +65,7 @@ impl Events {
     /// Waits for the first event after `mark` that is `wanted`.
     pub fn wait(&self, mark: Mark, wanted: impl Fn(&Line) -> bool) -> Result<Option<Line>> {
         let mut found = None;
-        wait_until(Duration::from_secs(3), || {
+        wait_until(Duration::from_secs(10), || {
             found = self.since(mark, &wanted).into_iter().next();
             Ok(found.is_some())
         })?;

@@ -68,6 +68,8 @@ mod soak;
 mod tcp_states;
 #[path = "live/tour.rs"]
 mod tour;
+#[path = "live/trial.rs"]
+mod trial;
 #[path = "live/violations.rs"]
 mod violations;
 #[path = "live/who.rs"]

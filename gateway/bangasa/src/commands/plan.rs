@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
+use control::change::in_words;
 use control::{Change, Client, Diagnostic, Request, Response};
-use policy::Plan;
-use policy::plan::{Fate, RuleChange};
 
 use crate::exit::Exit;
 use crate::output::Output;
@@ -52,52 +51,23 @@ pub fn run(arguments: &Arguments, daemon: &Client) -> anyhow::Result<Exit> {
             other => bail!("bangasad answered `plan` with {other:?}"),
         }
     };
+    show(&changes, arguments.json, "nothing would change")
+}
+
+/// Prints differences, or that there are none.
+pub(super) fn show(changes: &[Change], json: bool, none: &str) -> anyhow::Result<Exit> {
     let mut output = Output::stdout();
-    if arguments.json {
-        for change in &changes {
+    if json {
+        for change in changes {
             output.json(change)?;
         }
     } else if changes.is_empty() {
-        output.line("nothing would change")?;
+        output.line(none)?;
     } else {
-        write_changes(&mut output, &changes)?;
+        write_changes(&mut output, changes)?;
     }
     output.flush()?;
     Ok(if changes.is_empty() { Exit::Done } else { Exit::Differences })
-}
-
-/// A plan made here, in the words in which the daemon tells its own.
-fn in_words(plan: &Plan) -> Vec<Change> {
-    let mut changes = Vec::new();
-    let mut tell = |municipality: Option<&str>, text: String| {
-        changes.push(Change { municipality: municipality.map(str::to_owned), text });
-    };
-    for change in &plan.prefecture {
-        tell(None, words(change));
-    }
-    for municipality in &plan.municipalities {
-        let id = Some(municipality.id.as_str());
-        match municipality.fate {
-            Fate::Added => tell(id, format!("new municipality {}", municipality.name)),
-            Fate::Removed => tell(id, format!("municipality {} removed", municipality.name)),
-            Fate::Changed => {}
-        }
-        for change in &municipality.changes {
-            tell(id, words(change));
-        }
-    }
-    changes
-}
-
-/// A change, and below it what changes inside a rule.
-fn words(change: &policy::plan::Change) -> String {
-    let mut text = change.to_string();
-    if let policy::plan::Change::Rule { change: RuleChange::Changed { changes }, .. } = change {
-        for change in changes {
-            text.push_str(&format!("\n  {change}"));
-        }
-    }
-    text
 }
 
 /// Changes by municipality, the prefecture's own first.

@@ -126,6 +126,9 @@ fn describe_overlays(text: &mut String, status: &Status) {
     if let Some(frozen) = &status.frozen {
         let _ = writeln!(text, "  frozen {frozen}");
     }
+    if let Some(trial) = &status.trial {
+        let _ = writeln!(text, "  to be confirmed until {}, or generation {} comes back", trial.until, trial.back_to);
+    }
     for isolation in &status.isolations {
         let _ = writeln!(text, "  isolated: {}, {}", isolation.target, isolation.origin);
     }

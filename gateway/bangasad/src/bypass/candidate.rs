@@ -103,8 +103,8 @@ impl Candidate {
         self.refusals.push(refusal);
     }
 
-    /// Clients of this program take our certificate after all. Whether anything changes by that.
-    pub fn is_opened_with(&mut self, ja4: &str) -> bool {
+    /// Clients of this program take our certificate after all: what they refused counts no more. Whether there was anything.
+    pub fn let_off(&mut self, ja4: &str) -> bool {
         let before = self.refusals.len();
         self.refusals.retain(|refusal| refusal.ja4 != ja4);
         self.refusals.len() != before

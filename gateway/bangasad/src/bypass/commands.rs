@@ -1,5 +1,7 @@
 //! `bangasa bypass`: what is known, and what people decide.
 
+use std::sync::Arc;
+
 use control::bypass::{BypassRow, Decide};
 use control::{Audit, Response, Who};
 use inspect::wire::Approver;
@@ -12,7 +14,7 @@ use policy::tls::{Bypass as Mode, BypassTerms, View, canonical};
 use super::candidate::{Decision, Standing};
 use super::learner::{Full, MOST_DECIDED, Row};
 use super::{deeds, now, text};
-use crate::daemon::Daemon;
+use crate::daemon::{Current, Daemon};
 use crate::freeze;
 
 /// Answers `bypass list`.
@@ -21,7 +23,7 @@ pub fn list(daemon: &Daemon, municipality: Option<&str>) -> Response {
     if let Some(id) = municipality
         && BypassTerms::for_municipality(current.policy(), id).is_none()
     {
-        return unknown(current.policy(), id);
+        return failed(unknown(current.policy(), id));
     }
     let now = now();
     let known = daemon.bypass.lock();
@@ -33,15 +35,29 @@ pub fn list(daemon: &Daemon, municipality: Option<&str>) -> Response {
     Response::Bypass { names }
 }
 
+/// Whom and what a person speaks of.
+struct Meant {
+    current: Arc<Current>,
+    terms: BypassTerms,
+    /// Canonical.
+    name: String,
+}
+
+fn meant(daemon: &Daemon, decide: &Decide) -> Result<Meant, String> {
+    let current = daemon.current().ok_or("there is no policy yet")?;
+    let id = decide.municipality.as_str();
+    let terms = BypassTerms::for_municipality(current.policy(), id).ok_or_else(|| unknown(current.policy(), id))?;
+    let name = sound(&decide.name)?;
+    Ok(Meant { current, terms, name })
+}
+
 /// Answers `bypass approve`.
 pub fn approve(daemon: &Daemon, decide: &Decide, for_seconds: Option<u32>, who: Who) -> Response {
-    let Some(current) = daemon.current() else { return failed("there is no policy yet") };
-    let (policy, id) = (current.policy(), decide.municipality.as_str());
-    let Some(terms) = BypassTerms::for_municipality(policy, id) else { return unknown(policy, id) };
-    let name = match sound(&decide.name) {
-        Ok(name) => name,
-        Err(told) => return failed(told),
+    let Meant { current, terms, name } = match meant(daemon, decide) {
+        Ok(meant) => meant,
+        Err(why) => return failed(why),
     };
+    let (policy, id) = (current.policy(), decide.municipality.as_str());
     if terms.mode == Mode::Off {
         return failed(format!(
             "the policy has bypass off for `{id}`, so nothing that is approved would be heeded; say `bypass = \"suggest\"` \
@@ -65,13 +81,11 @@ pub fn approve(daemon: &Daemon, decide: &Decide, for_seconds: Option<u32>, who: 
 
 /// Answers `bypass forget`.
 pub fn forget(daemon: &Daemon, decide: &Decide, who: Who) -> Response {
-    let Some(current) = daemon.current() else { return failed("there is no policy yet") };
-    let (policy, id) = (current.policy(), decide.municipality.as_str());
-    let Some(terms) = BypassTerms::for_municipality(policy, id) else { return unknown(policy, id) };
-    let name = match sound(&decide.name) {
-        Ok(name) => name,
-        Err(told) => return failed(told),
+    let Meant { terms, name, .. } = match meant(daemon, decide) {
+        Ok(meant) => meant,
+        Err(why) => return failed(why),
     };
+    let id = decide.municipality.as_str();
     if daemon.bypass.lock().learners.get(id).and_then(|learner| learner.candidate(&name)).is_none() {
         return failed(format!(
             "nothing is known of `{name}` in `{id}`; `bangasa bypass list --municipality {id}` tells what is"
@@ -170,9 +184,9 @@ fn told(id: &str, row: &Row<'_>, terms: BypassTerms) -> BypassRow {
     }
 }
 
-fn unknown(policy: &Policy, id: &str) -> Response {
+fn unknown(policy: &Policy, id: &str) -> String {
     let ids: Vec<_> = policy.municipalities.iter().map(|it| it.id.as_str()).take(12).collect();
-    failed(format!("the policy has no municipality `{}`; there are {}", id.escape_debug(), ids.join(", ")))
+    format!("the policy has no municipality `{}`; there are {}", id.escape_debug(), ids.join(", "))
 }
 
 fn failed(message: impl Into<String>) -> Response {

@@ -99,7 +99,7 @@ impl Learner {
         self.opened.note(name, ja4, client, now);
         let candidate = self.names.get_mut(name)?;
         let is_learning = matches!(candidate.standing, Standing::Candidate | Standing::Suggested);
-        if !is_learning || !candidate.is_opened_with(ja4) {
+        if !is_learning || !candidate.let_off(ja4) {
             return None;
         }
         let is_enough = candidate.clients(|_| true) >= usize::from(terms.clients);

@@ -29,7 +29,7 @@ fn block(
     port: u16,
     at_ms: Option<u64>,
 ) -> anyhow::Result<Option<Holder>> {
-    if at_ms.is_none_or(|at_ms| at_ms + 2_000 > now_ms()) {
+    if at_ms.is_none_or(|at_ms| at_ms.saturating_add(2_000) > now_ms()) {
         note(daemon)?;
     }
     let found = records_of(daemon).look_up(address, port, at_ms.unwrap_or_else(now_ms))?;

@@ -40,6 +40,11 @@ impl Sieve {
         Self { side, most: interests.most, start }
     }
 
+    /// Whose body it is.
+    pub(crate) const fn side(&self) -> Side {
+        self.side
+    }
+
     /// Whether parts pass without being looked at.
     pub(crate) fn is_open(&self) -> bool {
         self.start.is_none() && self.most < Interest::Parts

@@ -123,6 +123,28 @@ async fn requests_responses_bodies_and_trailers_pass() {
     assert_eq!((outcome.requests, outcome.end), (1, End::ClientClosed));
 }
 
+/// What is left of trailers that were pseudo-fields, and what some servers end the whole connection for.
+#[tokio::test]
+async fn empty_trailers_are_not_passed_on() {
+    let mut peers = Peers::new(Test::nobody()).await;
+    let (response, mut up) = peers.ask(Request::post("https://a.example/").body(()).unwrap(), false).await;
+    send(&mut up, "one".into()).await;
+    let (request, _respond) = peers.served.recv().await.unwrap();
+    let mut request_body = request.into_body();
+    assert_eq!(request_body.data().await.unwrap().unwrap(), "one");
+    up.send_trailers(HeaderMap::new()).unwrap();
+    let end = request_body.data().await.unwrap().unwrap_err();
+    assert_eq!(end.reason(), Some(Reason::CANCEL), "the server does not take it for whole");
+    assert_eq!(response.await.unwrap_err().reason(), Some(Reason::PROTOCOL_ERROR));
+
+    let (response, _) = peers.ask(get("/"), true).await;
+    let (_, mut respond) = peers.served.recv().await.unwrap();
+    let mut down = respond.send_response(Response::new(()), false).unwrap();
+    send(&mut down, "two".into()).await;
+    down.send_trailers(HeaderMap::new()).unwrap();
+    assert_eq!(body(response.await.unwrap().into_body()).await, (b"two".to_vec(), None), "a response ends without");
+}
+
 #[tokio::test]
 async fn large_bodies_pass_both_ways() {
     let mut peers = Peers::new(Test::nobody()).await;

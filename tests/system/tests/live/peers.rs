@@ -209,5 +209,5 @@ fn send(end: End<'_>, frames: &[Vec<u8>]) {
 
 /// Time for frames that are under way.
 pub fn settle() {
-    thread::sleep(Duration::from_millis(250));
+    thread::sleep(Duration::from_millis(400));
 }

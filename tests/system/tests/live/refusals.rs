@@ -79,7 +79,8 @@ fn a_broken_policy_leaves_the_running_one_untouched() {
     assert_eq!((after.generation, after.digest_installed), (before.generation, before.digest_installed));
 }
 
-fn copy(from: &std::path::Path, to: &std::path::Path) {
+/// A directory with everything in it.
+pub(crate) fn copy(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 
+use lab::events::Line;
 use lab::frame::flags::{ACK, FIN, RST, SYN};
 use lab::frame::tcp;
 use lab::{Counter, Lab};
@@ -17,6 +18,8 @@ const TOWN: &str = "shirakaba";
 struct Play<'a> {
     lab: &'a Lab,
     client: SocketAddr,
+    /// Whether a packet of the client's has arrived.
+    has_begun: Cell<bool>,
     public: Cell<SocketAddr>,
     server: SocketAddr,
     outside: Counter,
@@ -39,7 +42,8 @@ impl<'a> Play<'a> {
         let outside = at(lab.internet().uplink(), "daddr", server);
         let inside = at(lab.site(TOWN).unwrap().device(), "saddr", server);
         let client = SocketAddr::new(client, port);
-        Self { lab, client, public: Cell::new(client), server: SocketAddr::new(server, 443), outside, inside }
+        let (has_begun, public) = (Cell::new(false), Cell::new(client));
+        Self { lab, client, has_begun, public, server: SocketAddr::new(server, 443), outside, inside }
     }
 
     /// What the client sends, and whether it arrives.
@@ -52,10 +56,16 @@ impl<'a> Play<'a> {
         let arrived = self.outside.packets().unwrap() - before;
         assert!(arrived < 2);
         let (address, port) = (self.client.ip().to_string(), self.client.port());
-        let told = self.lab.daemon().unwrap().events().since(since, |line| {
+        let begins = |line: &Line| {
             line.new_flow == Some(true) && line.source.as_deref() == Some(&address) && line.source_port == Some(port)
-        });
-        if let Some((address, port)) = told.last().and_then(|line| line.public_address.clone().zip(line.public_port)) {
+        };
+        let events = self.lab.daemon().unwrap().events();
+        // The event of the flow may be later than its first packet.
+        let told = match arrived == 1 && !self.has_begun.replace(true) {
+            true => Some(events.wait(since, begins).unwrap().expect("no event of the flow")),
+            false => events.since(since, begins).pop(),
+        };
+        if let Some((address, port)) = told.and_then(|line| line.public_address.zip(line.public_port)) {
             self.public.set(SocketAddr::new(address.parse().unwrap(), port));
         }
         arrived == 1

@@ -68,6 +68,7 @@ pub(super) async fn answer(
     };
     passed.map_err(|broken| match broken {
         Broken::Stopped(stop) => stopped(Side::Response, stop),
+        Broken::Malformed => broken_response(),
         Broken::From(reason) => Stopped::Reset(reason),
         Broken::To(reason) => Stopped::TakenBack(reason),
     })

@@ -5,8 +5,10 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream};
+use http::HeaderMap;
 
 use super::heads;
+use crate::seam::Side;
 use crate::seam::body::{Sieve, Stop};
 use crate::seam::exchange::Exchange;
 use crate::seam::fields::Fields;
@@ -16,6 +18,8 @@ use crate::seam::fields::Fields;
 pub(super) enum Broken {
     /// An inspection stopped it.
     Stopped(Stop),
+    /// The trailers of a request are no trailers.
+    Malformed,
     /// Who sends it has reset the stream, or is gone.
     From(Reason),
     /// Who gets it has.
@@ -72,7 +76,13 @@ pub(super) async fn finish(
     sieve: &mut Sieve,
     exchange: &Exchange,
 ) -> Result<(), Broken> {
-    let mut trailers = from.trailers().await.map_err(|error| Broken::From(reason(&error)))?;
+    let trailers = from.trailers().await.map_err(|error| Broken::From(reason(&error)))?;
+    if sieve.side() == Side::Request && trailers.as_ref().is_some_and(HeaderMap::is_empty) {
+        // What h2 leaves of pseudo-fields, which are malformed there (RFC 9113 §8.1).
+        return Err(Broken::Malformed);
+    }
+    // A block of no fields is an error to some (nginx), and says nothing.
+    let mut trailers = trailers.filter(|trailers| !trailers.is_empty());
     if !sieve.is_open() {
         let mut fields = trailers.as_ref().map_or_else(Fields::default, heads::fields);
         for part in sieve.end(exchange, &mut fields).await? {

@@ -21,7 +21,7 @@ use crate::seam::verdict::Why;
 use crate::seam::{Blocked, Inspector, Side, page};
 
 /// For a client that was answered to stop sending.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(5);
 
 /// What became of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl Stream {
         let carried = carried.await;
         match &carried {
             Err(Stopped::TakenBack(reason)) => up.send_reset(*reason),
-            Err(Stopped::Blocked(..)) => up.send_reset(Reason::CANCEL),
+            Err(Stopped::Blocked(..) | Stopped::Reset(_)) => up.send_reset(Reason::CANCEL),
             _ => {}
         }
         carried
@@ -204,6 +204,7 @@ async fn both_ways(
                     Ok(())
                 }
                 Err(Broken::Stopped(stop)) => Err(stopped(Side::Request, stop)),
+                Err(Broken::Malformed) => Err(Stopped::Reset(Reason::PROTOCOL_ERROR)),
                 Err(Broken::From(reason)) => Err(Stopped::TakenBack(reason)),
                 // Upstream wants no more of it, and may have answered: the response tells.
                 Err(Broken::To(_)) => Ok(()),

@@ -128,7 +128,7 @@ class Connection:
         return stream in self.resets or stream in self.ended
 
     def outcome(self, waits, probes):
-        """What became of it, and whether the connection goes on."""
+        """What became of it, and of the request that shows whether the connection goes on."""
         if probes:
             try:
                 self.send(self.request(PROBE, path="/index.html"))
@@ -138,10 +138,12 @@ class Connection:
         # Who can ask for nothing more has only the end to wait for.
         self.read(lambda: (waits or probes) and (not waits or self.is_over(self.stream)) and (not probes or self.is_over(PROBE)))
         if self.error:
-            return self.error, False
-        goes_on = self.status.get(PROBE) == "200"
-        if self.stream in self.resets and self.stream not in self.ended:
-            return f"stream:{self.resets[self.stream]}", goes_on
-        if self.stream in self.status:
-            return f"status:{self.status[self.stream]}", goes_on
-        return "ignored", goes_on
+            return self.error, "nothing"
+        return self.fate(self.stream), self.fate(PROBE)
+
+    def fate(self, stream):
+        if stream in self.resets and stream not in self.ended:
+            return f"stream:{self.resets[stream]}"
+        if stream in self.status:
+            return f"status:{self.status[stream]}"
+        return "ignored"

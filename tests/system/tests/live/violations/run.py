@@ -22,10 +22,10 @@ def main():
         except OSError:
             # Ended in the midst of it; why stands in what came.
             pass
-        happened, goes_on = connection.outcome(case.stream, case.probes)
+        happened, probe = connection.outcome(case.stream, case.probes)
         connection.tls.close()
         told = {"case": case.name, "section": case.section, "expected": case.expected, "happened": happened}
-        print(json.dumps(told | {"but": case.but, "goes_on": goes_on, "server": case.server}), flush=True)
+        print(json.dumps(told | {"but": case.but, "probe": probe, "server": case.server}), flush=True)
 
 
 main()
