@@ -57,7 +57,9 @@ pub async fn run(daemon: &Path, shared: &Arc<Shared>, mut sessions: Receiver<Box
         if let Ok(stream) = UnixStream::connect(daemon).await {
             let over = async {
                 if !is_done {
-                    done.as_mut().await
+                    done.as_mut().await;
+                    is_done = true;
+                    last_call.as_mut().reset(Instant::now() + LAST_CALL);
                 }
             };
             match converse(stream, shared, &mut sessions, begun, over).await {
@@ -230,4 +232,51 @@ async fn report(writer: &mut BufWriter<OwnedWriteHalf>, report: &Report) -> anyh
     let mut line = serde_json::to_vec(report)?;
     line.push(b'\n');
     writer.write_all(&line).await.context("the daemon cannot be told")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixListener;
+
+    use super::*;
+    use crate::account::Account;
+    use crate::budget::Budget;
+    use crate::pulse::Pulse;
+
+    #[tokio::test]
+    async fn the_last_is_told_to_whoever_listens_next() {
+        let (account, sessions) = Account::new();
+        let shared = Arc::new(Shared {
+            setting: Default::default(),
+            bypassed: Default::default(),
+            stage: tokio::sync::watch::Sender::new(Stage::Serving),
+            account: Arc::clone(&account),
+            budget: Budget::new().unwrap(),
+            pulse: Pulse::new(0),
+        });
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("daemon");
+        let daemon = UnixListener::bind(&socket).unwrap();
+        let begun = Begun { started_ns: 1, proxy: Vec::new(), udp: Vec::new(), sockets: Vec::new() };
+        let open = account.begin();
+        let talks = async { run(&socket, &shared, sessions, &begun).await };
+        let hears = async {
+            let begins = async |retires: bool| {
+                let mut stream = BufReader::new(daemon.accept().await.unwrap().0);
+                let mut line = String::new();
+                stream.read_line(&mut line).await.unwrap();
+                assert!(line.contains(&format!("\"retires\":{retires}")), "{line}");
+                stream
+            };
+            begins(false).await.write_all(b"{\"order\":\"retire\"}\n").await.unwrap();
+            // That one has gone; the next one hears the rest.
+            let mut stream = begins(true).await;
+            drop(open);
+            let mut rest = String::new();
+            stream.read_to_string(&mut rest).await.unwrap();
+            let last: Report = serde_json::from_str(rest.lines().last().unwrap()).unwrap();
+            assert!(matches!(last, Report::Totals(Totals { open: 0, .. })), "{rest}");
+        };
+        tokio::join!(talks, hears);
+    }
 }
