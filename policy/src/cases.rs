@@ -9,6 +9,8 @@ mod flows;
 mod fragments;
 mod frames;
 mod generations;
+mod hairpin;
+mod inbound;
 mod inspectors;
 mod inspectors_down;
 mod limits;
@@ -20,6 +22,7 @@ mod reflection;
 mod rules;
 mod sanity;
 mod stages;
+mod syn_cookies;
 mod tcp;
 mod vouched;
 
@@ -138,6 +141,8 @@ pub fn all() -> Vec<Case> {
         errors::cases(),
         fragments::cases(),
         nat::cases(),
+        inbound::cases(),
+        hairpin::cases(),
         generations::cases(),
         vouched::cases(),
         inspectors::cases(),
@@ -145,6 +150,7 @@ pub fn all() -> Vec<Case> {
         proxy::cases(),
         limits::cases(),
         reflection::cases(),
+        syn_cookies::cases(),
     ]
     .concat()
 }

@@ -9,10 +9,13 @@
 pub mod address;
 pub mod budget;
 pub mod control;
+pub mod cookie;
 pub mod event;
+pub mod flood;
 pub mod flow;
 pub mod handover;
 pub mod limits;
+pub mod mix;
 pub mod nat;
 pub mod pairs;
 pub mod ports;
@@ -26,7 +29,7 @@ pub use budget::Limit;
 pub use verdict::{Direction, Reason, Verdict};
 
 /// Changes whenever the layout or the meaning of anything in this crate changes.
-pub const ABI_VERSION: u32 = 8;
+pub const ABI_VERSION: u32 = 9;
 
 /// Marks a struct as plain bytes: `repr(C)`, no padding, every bit pattern valid.
 ///

@@ -10,9 +10,9 @@ use core::arch::asm;
 use abi::Address;
 use abi::budget::{Budgets, PREFIX_NEW_FLOWS, SOURCE_BURST, TICK};
 use abi::limits::{SOURCE_SETS, SOURCE_WAYS};
+use abi::mix::mix;
 
 use crate::atomic::exchange_if;
-use crate::flows::mix;
 use crate::maps::{HASH_SEED, SOURCES};
 use crate::packet::{Packet, note};
 

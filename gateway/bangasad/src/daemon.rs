@@ -11,6 +11,7 @@ use telemetry::{Journal, Words};
 use crate::audit::AuditFile;
 use crate::budgets::Usage;
 use crate::bypass::Bypass;
+use crate::flood::Attacks;
 use crate::freeze::Freeze;
 use crate::inspectors::Inspectors;
 use crate::log;
@@ -36,6 +37,8 @@ pub struct Daemon {
     pub rates: Mutex<Rates>,
     /// How much of budgets is used.
     pub usage: Mutex<Usage>,
+    /// What is under attack.
+    pub attacks: Mutex<Attacks>,
     /// Why the policy that was applied last is not, or not wholly, in force; tried again from time to time.
     pub trouble: Mutex<Option<String>>,
     /// Processes that look into connections.

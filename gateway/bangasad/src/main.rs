@@ -7,6 +7,7 @@ mod budgets;
 mod bypass;
 mod daemon;
 mod events;
+mod flood;
 mod freeze;
 mod history;
 mod inspectors;

@@ -62,7 +62,7 @@ pub fn load(globals: &Globals, pins: Option<&Path>) -> Result<Ebpf, Error> {
 }
 
 /// Every map of the object.
-pub const MAPS: [&str; 41] = [
+pub const MAPS: [&str; 42] = [
     "ATTACHMENTS",
     "BUDGETS",
     "BUDGET_USE",
@@ -75,6 +75,7 @@ pub const MAPS: [&str; 41] = [
     "FLOWS",
     "FRAGMENTS",
     "GUARD_DROPS",
+    "INBOUND",
     "INNER_VLANS",
     "INSPECTORS",
     "JUDGEMENT",
@@ -97,6 +98,7 @@ pub const MAPS: [&str; 41] = [
     "SET_HITS",
     "SLOW_PATHS",
     "SOURCES",
+    "SYN_CELLS",
     "TRUNKS",
     "V4_ROOT",
     "V6_ROOT",
