@@ -24,10 +24,10 @@ mod detached;
 mod freeze;
 #[path = "live/given_back.rs"]
 mod given_back;
-#[path = "live/handover.rs"]
-mod handover;
 #[path = "live/hairpin.rs"]
 mod hairpin;
+#[path = "live/handover.rs"]
+mod handover;
 #[path = "live/icmp_errors.rs"]
 mod icmp_errors;
 #[path = "live/inbound.rs"]
