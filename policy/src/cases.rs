@@ -4,6 +4,7 @@
 //! Tables are files named after what they show; `policies` holds the texts, `frames` builds the packets.
 
 mod attachments;
+mod dns;
 mod errors;
 mod flows;
 mod fragments;
@@ -151,6 +152,7 @@ pub fn all() -> Vec<Case> {
         limits::cases(),
         reflection::cases(),
         syn_cookies::cases(),
+        dns::cases(),
     ]
     .concat()
 }

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod budgets;
+mod dns;
 mod flood;
 mod http;
 mod municipalities;
@@ -19,6 +20,8 @@ use serde::{Deserialize, Serialize};
 
 pub use addresses::{Addresses, Prefixes};
 pub use budgets::{Budget, Budgets};
+pub use dns::Dns;
+pub(crate) use dns::labels;
 pub use flood::{Flood, SynCookies};
 pub use http::{Http, HttpRule};
 pub use municipalities::Municipalities;
@@ -122,6 +125,8 @@ pub struct Municipality {
     pub limits: Budgets,
     /// `[flood] syn_cookies`, in place of the prefecture's.
     pub syn_cookies: Option<SynCookies>,
+    /// `[dns]`; none: it has no DNS server that is guarded.
+    pub dns: Option<Dns>,
     /// `[egress]`.
     pub egress: Rules,
     /// `[ingress]`.

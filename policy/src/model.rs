@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! packet (parse) → sanity → municipality → spoofing → isolation → block → proxy → flow
-//! → reflection → inbound → rules → SYN cookies → limits → create (nat)
+//! → reflection → inbound → rules → SYN cookies → dns → limits → create (nat)
 //! ```
 //! `flows` remembers, `tcp` follows connections, `trace` lets `explain` listen. Not here: forwarding, time (the caller's
 //! clock counts) and any bound on what is remembered.
@@ -15,6 +15,7 @@ mod addresses;
 mod block;
 mod create;
 mod crossing;
+mod dns;
 mod enter;
 mod flow;
 mod flows;
@@ -70,6 +71,7 @@ pub struct Model {
     down: Down,
     used: limits::Used,
     services: Services,
+    asked: dns::Asked,
     effects: Effects,
 }
 
@@ -141,7 +143,7 @@ impl Model {
         let now_s = u32::try_from(now_ns / NS_PER_S).unwrap_or(u32::MAX);
         let effects = Effects::default();
         let length = frame.len() as u64;
-        let (used, services, down) = (&mut self.used, &mut self.services, &self.down);
+        let (used, services, asked, down) = (&mut self.used, &mut self.services, &mut self.asked, &self.down);
         let mut x = Crossing {
             prefecture,
             generation,
@@ -153,6 +155,7 @@ impl Model {
             length,
             used,
             services,
+            asked,
             down,
             trace,
             municipality,
@@ -211,6 +214,7 @@ fn stages(x: &mut Crossing, parsed: &Parsed, flows: &mut Flows) -> ControlFlow<E
     let server = inbound::inbound(x, municipality, packet, &beginning.key, flows)?;
     let decision = rules::rules(x, municipality, packet)?;
     syn_cookies::syn_cookies(x, municipality, packet, beginning.redeemed, &decision)?;
+    dns::guard(x, municipality, packet, decision.rule.as_ref())?;
     limits::admit(x, municipality, packet, decision.rule.as_ref(), flows)?;
     create::create(x, municipality, packet, beginning, server, decision, flows)
 }

@@ -3,16 +3,13 @@
 //! A service is an address and a TCP port. Its *cell* is found by a hash: services that meet in one share what is counted,
 //! and are under attack together. Numbers of requests are the policy's, cells are not its: an apply ends no attack.
 
-use crate::mix::mix;
+use crate::hash::mix;
 use crate::{Address, plain};
 
 /// Cells, a power of two.
 pub const CELLS: u32 = 1 << 12;
 /// Seconds below the lower rate after which a service is no longer under attack.
 pub const CALM_S: u32 = 5;
-
-/// The seed of programs loaded for replay, and of the reference model.
-pub const REPLAY_SEED: u32 = 0x6267_7331;
 
 /// Entry of array `SYN_CELLS`.
 #[repr(C)]

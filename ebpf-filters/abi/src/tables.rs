@@ -32,6 +32,8 @@ pub mod class {
     pub const INBOUND: u32 = 4;
     /// Of what municipalities show each other, as they show it to the Internet.
     pub const PUBLIC: u32 = 8;
+    /// A municipality's published DNS server, which is guarded.
+    pub const DNS_SERVER: u32 = 16;
 }
 
 /// The rules of a rulebook that a class satisfies in one dimension, one bit each: those of two records together.

@@ -11,13 +11,14 @@ use crate::flows::{self, Key};
 use crate::frame::Frame;
 use crate::packet::{Packet, note, protocol, subprogram};
 use crate::rules::Ruling;
-use crate::{fragments, limits, nat, tcp};
+use crate::{dns, fragments, limits, nat, tcp};
 
 /// Makes the ruling final: a flow that is let through must be in the table before its first packet leaves.
 #[inline(always)]
 pub fn create(frame: Frame, packet: &mut Packet, ruling: Ruling) -> Stage {
     packet.event.rule = ruling.rule;
     if !ruling.decision.is_drop() {
+        dns::guard(frame, packet)?;
         limits::admit(packet)?;
         nat::choose(packet, ruling.decision)?;
         from_code(create_flow(frame.context(), packet, ruling.decision.code()))?;

@@ -2,7 +2,7 @@
 
 use abi::flow::{Flow, flags, state};
 use abi::tables::view;
-use abi::{Reason, Verdict};
+use abi::{Direction, Reason, Verdict};
 use aya_ebpf::bindings::xdp_md;
 
 use crate::decision::{Decision, Stage, drop, from_code, go_on, need, to_code};
@@ -12,7 +12,9 @@ use crate::municipality::is_attached;
 use crate::packet::{Packet, note, protocol, subprogram, tcp_flag};
 use crate::rules::Ruling;
 use crate::tcp::{self, Step};
-use crate::{forward, fragments, icmp_error, isolation, limits, nat, proxied, rules, syn_cookies, tables, vouch, ways};
+use crate::{
+    dns, forward, fragments, icmp_error, isolation, limits, nat, proxied, rules, syn_cookies, tables, vouch, ways,
+};
 
 /// Matches the packet to its flow: before it has passed the other stages only to one that is vouched for.
 #[inline(always)]
@@ -71,6 +73,9 @@ fn matched(frame: Frame, packet: &mut Packet) -> Stage {
     if reason != Reason::Related {
         nat::keep(flow, before, packet.now_s);
         ways::enter_second(flow, packet.now_s);
+    }
+    if reason == Reason::Established && flow.origin == Direction::Ingress as u8 {
+        dns::guard(frame, packet)?;
     }
     limits::meter(packet)?;
     if reason != Reason::Related {

@@ -10,8 +10,8 @@ use core::mem::offset_of;
 
 use abi::Address;
 use abi::flow::{Bucket, Flow, REUSE_GRACE_S, slot, timeout_s};
+use abi::hash::mix;
 use abi::limits::BUCKET_FLOWS;
-use abi::mix::mix;
 
 use crate::atomic::exchange_half_if;
 use crate::maps::{FLOW_MASK, FLOWS, HASH_SEED, POOLS};

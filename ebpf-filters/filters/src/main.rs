@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! parse → sanity → municipality ─┬► spoofing → isolation → block → proxy → flow ─┬► decided
-//!                                │             inbound → rules → SYN cookies → limits → create ► decided
+//!                                │       inbound → rules → SYN cookies → dns → limits → create ► decided
 //!                                └► (vouched for) flow ► decided
 //! decided ► forward ► account
 //! ```
@@ -18,6 +18,10 @@ mod atomic;
 mod block;
 mod create;
 mod decision;
+mod dns;
+mod dns_answer;
+mod dns_query;
+mod dns_zone;
 mod envelope;
 mod flow;
 mod flows;

@@ -6,6 +6,7 @@ mod audit;
 mod budgets;
 mod bypass;
 mod daemon;
+mod dns;
 mod events;
 mod flood;
 mod freeze;

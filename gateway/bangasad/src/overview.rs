@@ -10,7 +10,7 @@ use abi::ports::ROLE_UPLINK;
 use control::Status;
 use control::status::{CounterStatus, EventStatus, MunicipalityStatus, NatStatus, PortStatus, Rate, SetStatus};
 use dataplane::Gateway;
-use dataplane::gateway::{Attacked, BudgetReading, InspectorWay};
+use dataplane::gateway::{Attacked, BudgetReading, InspectorWay, ZoneReading};
 use dataplane::links::{Link, mac_text};
 use dataplane::readings::Readings;
 use telemetry::metrics::{Bypassed, OverlayCounts};
@@ -19,7 +19,7 @@ use telemetry::{Snapshot, Words};
 use crate::daemon::{Current, Daemon};
 use crate::nat::{self, Usage};
 use crate::watch::Integrity;
-use crate::{budgets, bypass, flood, freeze, inspectors, overlays};
+use crate::{budgets, bypass, dns, flood, freeze, inspectors, overlays};
 
 /// What the kernel says, read in one go.
 struct Kernel {
@@ -28,6 +28,7 @@ struct Kernel {
     readings: Readings,
     budgets: Vec<BudgetReading>,
     attacked: Vec<Attacked>,
+    zones: BTreeMap<String, Vec<ZoneReading>>,
     flows: Vec<u64>,
     flow_capacity: u64,
     nat: BTreeMap<String, Usage>,
@@ -50,6 +51,7 @@ fn read(daemon: &Daemon) -> anyhow::Result<Kernel> {
         readings: gateway.read(municipalities, sets)?,
         budgets: gateway.read_budgets(1..=municipalities)?,
         attacked: gateway.attacked(),
+        zones: current.as_deref().map(|current| dns::read(&gateway, current)).unwrap_or_default(),
         flows: gateway.count_flows()?,
         flow_capacity: gateway.flow_capacity(),
         nat: current.as_deref().map(|current| nat_usage(&mut gateway, current)).transpose()?.unwrap_or_default(),
@@ -180,6 +182,10 @@ fn municipalities(
                     budgets::status(daemon, *number, &municipality.limits, &kernel.budgets)
                 }),
                 attacked: flood::status(&kernel.attacked, *number),
+                dns: municipality.and_then(|municipality| {
+                    let zones = kernel.zones.get(id).map_or(&[][..], Vec::as_slice);
+                    dns::status(municipality, *number, zones, &kernel.budgets)
+                }),
                 inspector: inspectors::status(&daemon.inspectors, id),
                 nat: kernel.nat.get(id).map(nat_status),
                 bypass: policy.and_then(|policy| bypass::status(daemon, policy, id)),
@@ -322,6 +328,7 @@ pub fn metrics(daemon: &Daemon) -> anyhow::Result<String> {
         limits: budgets::metrics(daemon, &kernel.budgets),
         attacked: attacked(words, current, &kernel.attacked),
         overlays: lying_over(daemon, current),
+        dns: dns::metrics(&kernel.zones),
         started_at: daemon.started_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64(),
     })
 }

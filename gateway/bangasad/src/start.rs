@@ -51,6 +51,7 @@ pub fn start(options: &Options) -> anyhow::Result<Daemon> {
         rates: Mutex::new(Rates::default()),
         usage: Mutex::default(),
         attacks: Mutex::default(),
+        attacked_zones: Mutex::default(),
         trouble: Mutex::default(),
         inspectors: Inspectors::new(options.inspectors()?, words),
         bypass: Bypass::open(&options.state),

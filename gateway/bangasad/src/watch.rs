@@ -10,7 +10,7 @@ use control::status::Rate;
 use policy::Digest;
 
 use crate::daemon::Daemon;
-use crate::{budgets, flood, log, start};
+use crate::{budgets, dns, flood, log, start};
 
 /// Between two comparisons of the tables: 15 ms of hashing for each 64 MiB, and some 50 ms to map them.
 const INTEGRITY_INTERVAL: Duration = Duration::from_secs(60);
@@ -80,6 +80,7 @@ pub async fn run(daemon: Arc<Daemon>) {
     let mut mending = tokio::time::interval(MEND_INTERVAL);
     let mut budgets = tokio::time::interval(budgets::INTERVAL);
     let mut attacks = tokio::time::interval(ATTACK_INTERVAL);
+    let mut dns = tokio::time::interval(dns::INTERVAL);
     let mut sweeps = tokio::time::interval(budgets::SWEEP_INTERVAL);
     // Whoever started or installed has just compared.
     integrity.reset();
@@ -91,6 +92,7 @@ pub async fn run(daemon: Arc<Daemon>) {
             _ = mending.tick() => mend,
             _ = budgets.tick() => budgets::measure,
             _ = attacks.tick() => flood::measure,
+            _ = dns.tick() => dns::measure,
             _ = sweeps.tick() => budgets::sweep,
         };
         let daemon = Arc::clone(&daemon);

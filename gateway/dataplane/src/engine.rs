@@ -11,7 +11,7 @@ use abi::budget::{BudgetUse, Pool};
 use abi::control::Control;
 use abi::event::Event;
 use abi::flow::{Bucket, FragmentKey, FragmentOwner};
-use abi::limits::NAT_ADDRESSES_AT_MOST;
+use abi::limits::{NAT_ADDRESSES_AT_MOST, REPLAY_HASH_SEED};
 use abi::ports::{HAIRPIN, INSPECTOR, Port, ROLE_HAIRPIN, ROLE_INSPECTOR, ROLE_UPLINK};
 use abi::{Direction, Reason, Verdict};
 use aya::Ebpf;
@@ -103,6 +103,7 @@ pub struct Engine {
     pools: Mapping,
     sources: Mapping,
     syn_cells: Mapping,
+    dns_zones: Mapping,
     budget_use: PerCpuArray<MapData, Value<BudgetUse>>,
     entry: Option<Entry>,
     /// Whose number of flows the policy limits, and to how many.
@@ -121,7 +122,7 @@ impl Engine {
             capacities: size.capacities,
             flow_buckets: size.flow_buckets.next_power_of_two(),
             nat_addresses: size.nat_addresses,
-            hash_seed: abi::flood::REPLAY_SEED,
+            hash_seed: REPLAY_HASH_SEED,
         };
         let mut object = load::load(&globals, None)?;
         let program: &mut Xdp = load::program(&mut object, "gateway")?;
@@ -141,6 +142,7 @@ impl Engine {
             pools: load::mapping(&object, "POOLS")?,
             sources: load::mapping(&object, "SOURCES")?,
             syn_cells: load::mapping(&object, "SYN_CELLS")?,
+            dns_zones: load::mapping(&object, "DNS_ZONES")?,
             budget_use: load::take(&mut object, "BUDGET_USE")?,
             entry: None,
             flow_budgets: Vec::new(),
@@ -169,9 +171,10 @@ impl Engine {
         self.tables.control()
     }
 
-    /// Forgets all flows and fragments and port blocks, what was used up of budgets, and who is under attack.
+    /// Forgets all flows and fragments and port blocks, what was used up of budgets, who is under attack, and what DNS servers
+    /// were asked.
     pub fn forget_flows(&mut self) -> Result<(), Error> {
-        for map in [&self.flows, &self.pools, &self.sources, &self.syn_cells] {
+        for map in [&self.flows, &self.pools, &self.sources, &self.syn_cells, &self.dns_zones] {
             map.zero(0, map.len());
         }
         self.swept_s = 0;

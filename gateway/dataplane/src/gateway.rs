@@ -7,6 +7,7 @@
 
 mod attach;
 mod budgets;
+mod dns;
 mod flood;
 mod hairpin;
 mod inspectors;
@@ -39,6 +40,7 @@ use crate::readings::{self, Readings};
 use inspectors::Inspectors;
 
 pub use budgets::BudgetReading;
+pub use dns::ZoneReading;
 pub use flood::Attacked;
 pub use inspectors::InspectorWay;
 pub use pins::{detach, is_pinned, lock_patiently, mount_bpffs};
@@ -66,6 +68,7 @@ pub struct Gateway {
     nat: Nat,
     pools: Mapping,
     syn_cells: Mapping,
+    dns_zones: Mapping,
     events: Option<Events>,
     adopted: bool,
     ports: BTreeMap<String, AttachedPort>,
@@ -143,6 +146,7 @@ impl Gateway {
             nat: Nat::take(&mut object)?,
             pools: load::mapping(&object, "POOLS")?,
             syn_cells: load::mapping(&object, "SYN_CELLS")?,
+            dns_zones: load::mapping(&object, "DNS_ZONES")?,
             events: Some(Events::new(load::take_events(&mut object)?)),
             adopted: tables.generation() != 0,
             ports: BTreeMap::new(),

@@ -14,7 +14,7 @@ use crate::load::{self, Mappable};
 use crate::mmap::{Mapping, wait_for_packets_in_flight};
 
 /// Maps that hold a policy, in two halves each.
-pub const POLICY_MAPS: [&str; 19] = [
+pub const POLICY_MAPS: [&str; 20] = [
     "V4_ROOT",
     "V6_ROOT",
     "NODES",
@@ -34,6 +34,7 @@ pub const POLICY_MAPS: [&str; 19] = [
     "POOL_ADDRESSES",
     "INBOUND",
     "BUDGETS",
+    "DNS_GUARDS",
 ];
 
 /// A policy's number in the order of installation, from 1.

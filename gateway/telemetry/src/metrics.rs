@@ -45,6 +45,8 @@ pub struct Snapshot {
     pub limits: LimitReading,
     /// Services under attack, by municipality.
     pub attacked: BTreeMap<String, u64>,
+    /// By municipality with guarded DNS servers: its zones that are under attack.
+    pub dns: BTreeMap<String, u64>,
     /// What lies over the policy.
     pub overlays: OverlayCounts,
     /// When the daemon started, seconds since 1970.
@@ -123,6 +125,7 @@ pub fn encode(snapshot: &Snapshot) -> anyhow::Result<String> {
     limits(&registry, &snapshot.limits)?;
     overlays(&registry, &snapshot.overlays)?;
     flood(&registry, &snapshot.attacked)?;
+    dns(&registry, &snapshot.dns)?;
     let flows = IntGaugeVec::new(Opts::new("bangasa_flows", "live flows, by municipality"), &["municipality"])?;
     for (municipality, count) in &snapshot.flows {
         flows.with_label_values(&[municipality]).set(clamp(*count));
@@ -265,6 +268,17 @@ fn nat(registry: &Registry, nat: &BTreeMap<String, [u64; 5]>) -> anyhow::Result<
         register(registry, gauge)?;
     }
     Ok(())
+}
+
+/// Floods of random names.
+fn dns(registry: &Registry, attacked: &BTreeMap<String, u64>) -> anyhow::Result<()> {
+    let help =
+        "zones of guarded DNS servers that are asked for too many different names: UDP queries are answered truncated";
+    let zones = IntGaugeVec::new(Opts::new("bangasa_dns_zones_under_attack", help), &["municipality"])?;
+    for (municipality, count) in attacked {
+        zones.with_label_values(&[municipality]).set(clamp(*count));
+    }
+    register(registry, zones)
 }
 
 /// Names that are not, or may soon not be, opened.

@@ -52,7 +52,7 @@ pub(super) fn flags(limits: &checked::Budgets) -> u32 {
     let of = |limit: Limit| match limit {
         Limit::Packets | Limit::Bits | Limit::SourcePackets | Limit::PrefixPackets => flag::METERED,
         Limit::Flows | Limit::NewFlows | Limit::Smtp | Limit::SourceNewFlows | Limit::PrefixNewFlows => flag::LIMITED,
-        Limit::Events => 0,
+        Limit::Events | Limit::DnsQueries | Limit::DnsNames => 0,
     };
     limits.0.keys().fold(0, |flags, budget| flags | of(budget.limit))
 }

@@ -49,6 +49,7 @@ pub(crate) fn municipality(id: &str, vlan: u16) -> Municipality {
         proxy: None,
         limits: Default::default(),
         syn_cookies: None,
+        dns: None,
         egress: Rules { default: Action::Deny, rules: Vec::new() },
         ingress: Rules { default: Action::Deny, rules: Vec::new() },
         tls: Tls::default(),

@@ -7,7 +7,7 @@ use abi::{Direction, Reason, Verdict};
 
 use super::crossing::{Crossing, Exit};
 use super::flow::Beginning;
-use super::flows::{Flow, Flows, Progress};
+use super::flows::{Flow, Flows, Key, Progress};
 use super::nat::{Nat, nat};
 use super::packet::{Packet, Transport};
 use super::prefecture::Municipality;

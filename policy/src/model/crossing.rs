@@ -6,6 +6,7 @@ use std::sync::Arc;
 use abi::{Direction, Limit, Reason, Verdict};
 
 use super::Effects;
+use super::dns::Asked;
 use super::inspector::Down;
 use super::limits::Used;
 use super::prefecture::{Municipality, Prefecture, Rule, Sender};
@@ -26,6 +27,7 @@ pub(crate) struct Crossing<'a> {
     pub(crate) length: u64,
     pub(crate) used: &'a mut Used,
     pub(crate) services: &'a mut Services,
+    pub(crate) asked: &'a mut Asked,
     pub(crate) trace: &'a mut Trace,
     /// Whose packet it is, once known.
     pub(crate) municipality: Option<&'a Municipality>,

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use abi::{Direction, Reason, Verdict};
 
 use super::crossing::{Crossing, Exit};
+use super::dns;
 use super::flows::{Flow, Flows, Key, Progress};
 use super::isolation;
 use super::limits;
@@ -64,7 +65,11 @@ fn whole(
     judge_again(x, municipality, &own, flows)?;
     // Before the budgets: a packet has moved its flow's state, and is its latest sign of life, also if it goes no further.
     flows.keep(&own, x.now_s);
-    limits::meter(x, municipality, packet, flows.get(&own).and_then(|flow| flow.rule.as_ref()))?;
+    let (rule, origin) = flows.get(&own).map_or((None, x.direction), |flow| (flow.rule.clone(), flow.origin));
+    if origin == Direction::Ingress {
+        dns::guard(x, municipality, packet, rule.as_ref())?;
+    }
+    limits::meter(x, municipality, packet, rule.as_ref())?;
     flows.record(packet, x.direction, &own, x.now_s);
     goes_on(x, &own, flows, Reason::Established, Refresh::LastSeen)
 }

@@ -81,6 +81,7 @@ pub(crate) struct Municipality {
     pub(crate) inbound: Vec<checked::Inbound>,
     pub(crate) limits: checked::Budgets,
     pub(crate) syn_cookies: checked::SynCookies,
+    pub(crate) dns: Option<checked::Dns>,
     egress: Rules,
     ingress: Rules,
 }
@@ -229,6 +230,7 @@ impl Municipality {
             inbound: municipality.inbound.clone(),
             limits: municipality.limits.clone(),
             syn_cookies: policy.syn_cookies_of(municipality),
+            dns: municipality.dns.clone(),
             egress: Rules::new(&municipality.egress, known),
             ingress: Rules::new(&municipality.ingress, known),
         }

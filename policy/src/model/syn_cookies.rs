@@ -8,7 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 
 use abi::cookie::{Ends, REPLAY_KEY, start_of};
-use abi::flood::{REPLAY_SEED, Rates, cell_of, is_attacked, is_remembered};
+use abi::flood::{Rates, cell_of, is_attacked, is_remembered};
+use abi::limits::REPLAY_HASH_SEED;
 use abi::{Address, Direction, Reason, Verdict};
 
 use super::crossing::{Crossing, Exit};
@@ -117,7 +118,7 @@ pub(crate) fn redeem(
 }
 
 fn cell(service: SocketAddr) -> u32 {
-    cell_of(&address(service.ip()), service.port(), REPLAY_SEED)
+    cell_of(&address(service.ip()), service.port(), REPLAY_HASH_SEED)
 }
 
 fn address(address: IpAddr) -> Address {

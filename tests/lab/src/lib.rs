@@ -8,6 +8,7 @@ pub mod authorities;
 pub mod browser;
 pub mod count;
 pub mod daemon;
+pub mod dns;
 pub mod events;
 pub mod frame;
 pub mod http3;

@@ -20,6 +20,8 @@ mod cut_off_inspected;
 mod datagrams;
 #[path = "live/detached.rs"]
 mod detached;
+#[path = "live/dns_guard.rs"]
+mod dns_guard;
 #[path = "live/freeze.rs"]
 mod freeze;
 #[path = "live/given_back.rs"]

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::bail;
-use control::status::{BypassStatus, InspectorStatus, MunicipalityStatus, Status};
+use control::status::{BypassStatus, DnsStatus, InspectorStatus, MunicipalityStatus, Status};
 use control::{Client, Request, Response};
 
 use crate::exit::Exit;
@@ -183,11 +183,29 @@ fn describe_municipality(text: &mut String, municipality: &MunicipalityStatus, c
             nat.blocks, nat.ports, nat.room, nat.clients, nat.clients_at_limit
         );
     }
+    if let Some(dns) = &municipality.dns {
+        describe_dns(text, dns, colour);
+    }
     if let Some(inspector) = &municipality.inspector {
         describe_inspector(text, inspector, colour);
     }
     if let Some(bypass) = &municipality.bypass {
         describe_bypass(text, bypass);
+    }
+}
+
+/// Guarded DNS servers, and which of their zones are under attack.
+fn describe_dns(text: &mut String, dns: &DnsStatus, colour: Colour) {
+    let (source, zone) = (dns.answered_for_source, dns.answered_for_zone);
+    let servers = dns.servers.join(", ");
+    let _ = writeln!(
+        text,
+        "  dns guard of {servers}: answered {source} queries for their source's rate, {zone} for their zone"
+    );
+    for zone in dns.zones.iter().filter(|zone| zone.attacked) {
+        let name = zone.zone.as_deref().unwrap_or("names in no zone");
+        let _ =
+            writeln!(text, "  {} {name}, asked for {} names", colour.paint(WARNING, "under attack:", 0), zone.names);
     }
 }
 

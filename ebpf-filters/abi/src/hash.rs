@@ -1,4 +1,4 @@
-//! The mixing step of hashes that need not withstand more than guessing.
+//! The hash that places things in tables of fixed size.
 
 /// One round: every bit of both reaches the upper half, and the shift brings it down again.
 #[inline(always)]
