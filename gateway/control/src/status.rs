@@ -211,6 +211,9 @@ pub struct InspectorStatus {
     pub trouble: Option<String>,
     /// Connections that are open.
     pub open: u64,
+    /// Those of them that each inspector carries to their end which held its place before.
+    #[serde(default)]
+    pub retiring: Vec<u64>,
     /// Connections that were not told as events because too many waited.
     pub events_lost: u64,
     /// Datagrams of QUIC that the inspector lost because too many came at once.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use policy::tls::{TlsAction, Transport};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -18,15 +18,25 @@ type Way = (Transport, TlsAction, Reason, Option<(String, String)>);
 
 /// An open connection. Whatever ends it, it is not counted any more.
 #[derive(Debug)]
-pub struct Open<'a> {
-    account: &'a Account,
+pub struct Open {
+    account: Arc<Account>,
     /// How many were open when it began, with it.
     pub count: u64,
 }
 
-impl Drop for Open<'_> {
+impl Drop for Open {
     fn drop(&mut self) {
-        self.account.open.fetch_sub(1, Ordering::Relaxed);
+        self.account.open.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// A place where connections may begin.
+#[derive(Debug)]
+pub struct Door(Arc<Account>);
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.0.doors.fetch_sub(1, Ordering::Release);
     }
 }
 
@@ -35,6 +45,7 @@ impl Drop for Open<'_> {
 pub struct Account {
     ended: Mutex<HashMap<Way, (u64, [u64; 2])>>,
     open: AtomicU64,
+    doors: AtomicU64,
     lost: AtomicU64,
     lost_datagrams: AtomicU64,
     queue: Sender<Box<Session>>,
@@ -42,23 +53,35 @@ pub struct Account {
 
 impl Account {
     /// Nothing yet, and where sessions come out.
-    pub fn new() -> (Self, Receiver<Box<Session>>) {
+    pub fn new() -> (Arc<Self>, Receiver<Box<Session>>) {
         let (queue, sessions) = channel(QUEUE);
         (
-            Self {
+            Arc::new(Self {
                 ended: Mutex::default(),
                 open: AtomicU64::new(0),
+                doors: AtomicU64::new(0),
                 lost: AtomicU64::new(0),
                 lost_datagrams: AtomicU64::new(0),
                 queue,
-            },
+            }),
             sessions,
         )
     }
 
     /// A connection was accepted: it is open for as long as this lives.
-    pub fn begin(&self) -> Open<'_> {
-        Open { account: self, count: self.open.fetch_add(1, Ordering::Relaxed) + 1 }
+    pub fn begin(self: &Arc<Self>) -> Open {
+        Open { count: self.open.fetch_add(1, Ordering::Relaxed) + 1, account: Arc::clone(self) }
+    }
+
+    /// Connections may begin somewhere for as long as this lives.
+    pub fn door(self: &Arc<Self>) -> Door {
+        self.doors.fetch_add(1, Ordering::Relaxed);
+        Door(Arc::clone(self))
+    }
+
+    /// Whether nothing is open and nothing can begin any more. What began has been counted when its door is shut.
+    pub fn is_idle(&self) -> bool {
+        self.doors.load(Ordering::Acquire) == 0 && self.open.load(Ordering::Acquire) == 0
     }
 
     /// It has ended.

@@ -24,20 +24,40 @@ use crate::{link, sandbox, upstream_socket, worker};
 /// Between two looks at how much memory there is left.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
+/// How far a process has come. It never goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// It accepts connections.
+    Serving,
+    /// It accepts no more, and goes on with those that are open.
+    Retiring,
+    /// These may come to their end by themselves, for a moment.
+    Ending,
+    /// None goes on.
+    Over,
+}
+
 /// What all threads share.
 pub struct Shared {
     /// What connections are decided by; none before the daemon has spoken.
     pub setting: watch::Sender<Option<Arc<Active>>>,
     /// Names that are passed on unopened.
     pub bypassed: watch::Sender<Arc<Bypassed>>,
-    /// Whether the process is to end.
-    pub ending: watch::Sender<bool>,
+    /// Whether it serves, or on which way to its end it is.
+    pub stage: watch::Sender<Stage>,
     /// What became of connections.
-    pub account: Account,
+    pub account: Arc<Account>,
     /// What they may use.
     pub budget: Budget,
     /// Whether the threads turn.
     pub pulse: Pulse,
+}
+
+impl Shared {
+    /// Enters a stage, unless it has come further.
+    pub fn reach(&self, stage: Stage) {
+        self.stage.send_if_modified(|reached| stage > std::mem::replace(reached, stage.max(*reached)));
+    }
 }
 
 /// Serves until the daemon says that it is over.
@@ -63,7 +83,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let shared = Arc::new(Shared {
         setting: watch::Sender::new(None),
         bypassed: watch::Sender::new(Arc::default()),
-        ending: watch::Sender::new(false),
+        stage: watch::Sender::new(Stage::Serving),
         account,
         budget: Budget::new().context("the kernel does not tell of this process' memory")?,
         pulse: Pulse::new(options.workers),
@@ -88,7 +108,6 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         })?;
         starts.push(start);
     }
-    drop((listeners, datagrams));
     sandbox::enter(options.become_user)?;
     for start in starts {
         start.send(()).context("a thread has ended")?;
@@ -101,7 +120,14 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
     });
-    runtime.block_on(link::run(&options.daemon, &shared, sessions, &link::Begun { started_ns, proxy, udp }));
+    // They have the numbers by which the daemon finds them, and connections wait at them for as long as anybody has them.
+    let mut stage = shared.stage.subscribe();
+    runtime.spawn(async move {
+        let _ = stage.wait_for(|stage| *stage >= Stage::Retiring).await;
+        drop(listeners);
+    });
+    let sockets = [&options.transparent, &options.datagrams, &options.proxy].into_iter().flatten().copied().collect();
+    runtime.block_on(link::run(&options.daemon, &shared, sessions, &link::Begun { started_ns, proxy, udp, sockets }));
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::account::Open;
 use crate::bypass::{Bypassed, may_pass};
 use crate::explicit::Settings;
 use crate::http::{Protocol, relay};
@@ -18,7 +19,7 @@ use crate::open::{self, Next, Opening};
 use crate::opening::{Kind, Spoken, TlsHello, listen, listen_on};
 use crate::question::Question;
 use crate::rewind::Rewind;
-use crate::run::Shared;
+use crate::run::{Shared, Stage};
 use crate::seam;
 use crate::seam::rules::ByRules;
 use crate::setting::Active;
@@ -32,9 +33,8 @@ const PATIENCE: Duration = Duration::from_millis(300);
 const LONG_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Serves a connection that was just accepted. Its local address is whom the client meant, if the socket is transparent.
-pub async fn serve(shared: Arc<Shared>, client: TcpStream, from: SocketAddr, arrival: Arrival) {
+pub async fn serve(shared: Arc<Shared>, open: Open, client: TcpStream, from: SocketAddr, arrival: Arrival) {
     let Ok(destination) = client.local_addr() else { return };
-    let open = shared.account.begin();
     let began = Instant::now();
     let mut session = begun(from, destination, arrival, Transport::Tcp);
     let bytes = [Cell::new(0), Cell::new(0)];
@@ -53,13 +53,21 @@ pub async fn serve(shared: Arc<Shared>, client: TcpStream, from: SocketAddr, arr
             let (next, bypassed) = (settings.clone(), shared.bypassed.subscribe());
             let mut connection =
                 Serving { active, session: &mut session, bytes: &bytes, settings: next, bypassed, asked: None };
-            let ended = match arrival {
-                Arrival::Transparent => tokio::select! {
-                    biased;
-                    () = until_cut_off(settings, from.ip(), destination.ip()) => Err(Reason::Isolated),
-                    ended = connection.go(client, Vec::new(), None) => ended,
-                },
-                Arrival::Explicit => connection.ask(client, settings).await,
+            let served = async {
+                match arrival {
+                    Arrival::Transparent => tokio::select! {
+                        biased;
+                        () = until_cut_off(settings, from.ip(), destination.ip()) => Err(Reason::Isolated),
+                        ended = connection.go(client, Vec::new(), None) => ended,
+                    },
+                    Arrival::Explicit => connection.ask(client, settings).await,
+                }
+            };
+            let mut stage = shared.stage.subscribe();
+            let ended = tokio::select! {
+                biased;
+                _ = stage.wait_for(|stage| *stage == Stage::Over) => Err(Reason::NotReady),
+                ended = served => ended,
             };
             match ended {
                 Ok(Told::Session) => {}

@@ -7,18 +7,23 @@ mod reason;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::time::Duration;
 
 use policy::tls::{Layer, Opening, RuleRef, TlsAction, Transport, View};
 use serde::{Deserialize, Serialize};
 
 pub use reason::Reason;
 
-/// Counts up whenever a line changes its meaning. Whoever meets another version ends the conversation.
-pub const WIRE_VERSION: u32 = 4;
+/// Counts up whenever a line changes its meaning. Between versions that differ, [`Report::Begin`], [`Order::Retire`] and
+/// [`Order::End`] are understood, and nothing else is said: they keep their form for good.
+pub const WIRE_VERSION: u32 = 5;
 /// The longest line from the daemon: name lists, and the certificates of several hundred roots.
 pub const LONGEST_ORDER: u64 = 256 << 20;
 /// The longest line from an inspector.
 pub const LONGEST_REPORT: u64 = 1 << 20;
+/// For the connections that an inspector carries when another one takes its place.
+pub const RETIREMENT: Duration = Duration::from_secs(600);
 
 /// Daemon to inspector.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,6 +38,9 @@ pub enum Order {
         /// All of them.
         names: Vec<BypassName>,
     },
+    /// Another one has taken this one's place: accept nothing more, and exit when what is open has ended, or after
+    /// [`RETIREMENT`].
+    Retire,
     /// Accept nothing more, end what is left, and exit.
     End,
 }
@@ -110,6 +118,12 @@ pub enum Report {
         proxy: Vec<SocketAddr>,
         /// UDP ports whose datagrams it can be handed.
         udp: Vec<u16>,
+        /// Its descriptors of the sockets that it was given.
+        #[serde(default)]
+        sockets: Vec<RawFd>,
+        /// Whether it has been told to retire.
+        #[serde(default)]
+        retires: bool,
     },
     /// A setting is in force.
     Accepted {

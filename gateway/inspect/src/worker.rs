@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{LocalSet, spawn_local, unconstrained};
+use tokio::time::timeout;
 
 use crate::quic::{self, Datagrams, Socket};
-use crate::run::Shared;
+use crate::run::{Shared, Stage};
 use crate::session;
 use crate::wire::Arrival;
 
@@ -47,22 +48,28 @@ pub fn work(
 }
 
 async fn accept(listener: TcpListener, arrival: Arrival, shared: Arc<Shared>) {
+    let _door = shared.account.door();
     let mut setting = shared.setting.subscribe();
+    let mut stage = shared.stage.subscribe();
     // Before there is a setting connections wait in the kernel's queue, which is short.
-    if setting.wait_for(Option::is_some).await.is_err() {
-        return;
+    tokio::select! {
+        _ = setting.wait_for(Option::is_some) => {}
+        _ = stage.wait_for(|stage| *stage >= Stage::Retiring) => return,
     }
-    let mut ending = shared.ending.subscribe();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = ending.wait_for(|ending| *ending) => return,
+            _ = stage.wait_for(|stage| *stage >= Stage::Retiring) => break,
         };
         match accepted {
             Ok((client, from)) => {
-                spawn_local(session::serve(Arc::clone(&shared), client, from, arrival));
+                spawn_local(session::serve(Arc::clone(&shared), shared.account.begin(), client, from, arrival));
             }
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
+    }
+    // Where nobody else listens, as at an address that the proxy has left, those that wait would be reset.
+    while let Ok(Ok((client, from))) = timeout(Duration::ZERO, unconstrained(listener.accept())).await {
+        spawn_local(session::serve(Arc::clone(&shared), shared.account.begin(), client, from, arrival));
     }
 }

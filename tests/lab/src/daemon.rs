@@ -2,6 +2,8 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -33,6 +35,8 @@ pub struct Files {
     pub socket: PathBuf,
     /// Where inspectors find it.
     pub inspect_socket: PathBuf,
+    /// The inspectors' program: a link to the one that was built, unless a test puts another file there.
+    pub inspector: PathBuf,
     /// Certificate authorities.
     pub authorities: PathBuf,
     /// Certificates that upstream ones may chain to.
@@ -52,6 +56,7 @@ impl Files {
         Self {
             socket: directory.join("control.sock"),
             inspect_socket: directory.join("inspect.sock"),
+            inspector: directory.join("bangasa-inspect"),
             authorities: directory.join("ca"),
             roots: directory.join("roots.pem"),
             state: directory.join("state"),
@@ -71,6 +76,10 @@ impl Daemon {
         command.arg("--pins").arg(id.pins());
         command.arg("--socket").arg(&files.socket);
         command.arg("--inspect-socket").arg(&files.inspect_socket);
+        if fs::symlink_metadata(&files.inspector).is_err() {
+            symlink(find_binary("bangasa-inspect")?, &files.inspector).context("cannot link the inspector")?;
+        }
+        command.arg("--inspector").arg(&files.inspector);
         command.arg("--ca").arg(&files.authorities).arg("--roots").arg(&files.roots);
         command.args(["--metrics", METRICS]);
         command.arg("--events").arg(&files.events);

@@ -192,6 +192,11 @@ impl Internet {
         Ok(())
     }
 
+    /// Ends the HTTP/3 server; what was announced stays announced.
+    pub fn stop_http3(&mut self) {
+        self.http3 = None;
+    }
+
     /// One line per request that came over HTTP/3: client address, method, path.
     pub fn http3_requests(&self) -> Vec<String> {
         self.http3.as_ref().map(Http3::requests).unwrap_or_default()

@@ -5,6 +5,7 @@
 //! process dies however it dies, or when the next lab starts. Not here: what a test demands.
 
 pub mod authorities;
+pub mod browser;
 pub mod count;
 pub mod daemon;
 pub mod dns;

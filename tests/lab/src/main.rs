@@ -1,6 +1,7 @@
 //! The command `lab`: a tour of a running gateway, or a lab to play in.
 
 mod drill;
+mod fallback;
 mod signals;
 mod tour;
 
@@ -31,6 +32,15 @@ enum Command {
         /// One JSON object a drill, instead of text
         #[arg(long)]
         json: bool,
+        /// The example's directory
+        #[arg(long, value_name = "DIR", default_value = "policy/example")]
+        policy: PathBuf,
+    },
+    /// Measure how soon Chromium has its page when QUIC is refused, in the ways that there are to refuse it
+    Fallback {
+        /// Visits in each way
+        #[arg(long, default_value_t = 7)]
+        rounds: usize,
         /// The example's directory
         #[arg(long, value_name = "DIR", default_value = "policy/example")]
         policy: PathBuf,
@@ -90,6 +100,10 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Drill { name, json, policy } => {
             signals::remove_labs_on_end()?;
             drill::practise(&policy, &name, json)
+        }
+        Command::Fallback { rounds, policy } => {
+            signals::remove_labs_on_end()?;
+            fallback::measure(&policy, rounds)
         }
         Command::Up { policy } => up(&policy),
         Command::Down { id } => down(id.as_deref()),

@@ -28,6 +28,8 @@ mod freeze;
 mod given_back;
 #[path = "live/hairpin.rs"]
 mod hairpin;
+#[path = "live/handover.rs"]
+mod handover;
 #[path = "live/icmp_errors.rs"]
 mod icmp_errors;
 #[path = "live/inbound.rs"]

@@ -223,6 +223,9 @@ fn describe_bypass(text: &mut String, bypass: &BypassStatus) {
 fn describe_inspector(text: &mut String, inspector: &InspectorStatus, colour: Colour) {
     let generation = inspector.generation.map(|generation| format!(" generation {generation}")).unwrap_or_default();
     let _ = writeln!(text, "  inspector {}{generation}, {} connections open", inspector.state, inspector.open);
+    for open in &inspector.retiring {
+        let _ = writeln!(text, "  inspector retiring, {open} of them, which it carries to their end");
+    }
     if let Some(trouble) = &inspector.trouble {
         let _ = writeln!(text, "  {} {trouble}", colour.paint(WARNING, "warning:", 0));
     }

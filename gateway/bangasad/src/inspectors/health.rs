@@ -6,9 +6,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use policy::model::InspectorState;
-
-use super::{Inspector, Inspectors, PATIENCE, setting};
+use super::inspector::Inspector;
+use super::{Inspectors, PATIENCE, setting};
 use crate::daemon::Current;
 
 /// Between two pings.
@@ -21,7 +20,7 @@ const UNANSWERED_WHILE_BUSY: u32 = 60;
 impl Inspector {
     /// Asks for a sign of life, once in a while.
     pub(super) fn ping(&mut self) {
-        let Some(orders) = &self.orders else { return };
+        let Some(orders) = self.orders.as_ref().filter(|_| !self.is_foreign) else { return };
         if self.pinged_at.is_none_or(|at| at.elapsed() >= PING_INTERVAL) {
             self.pinged_at = Some(Instant::now());
             self.unanswered += 1;
@@ -30,38 +29,22 @@ impl Inspector {
         }
     }
 
-    /// Ends a process that is there and answers nothing, or does not even call.
-    pub(super) fn end_if_hung(&mut self, id: &str) {
+    /// Ends a process that is there and answers nothing, or does not even call. Whether it did.
+    pub(super) fn end_if_hung(&mut self) -> bool {
         let patience = if self.owes_answer { UNANSWERED_WHILE_BUSY } else { UNANSWERED };
         let is_mute = match self.orders {
             Some(_) => self.unanswered > patience,
             None => self.silent_since.is_some_and(|since| since.elapsed() > PATIENCE),
         };
-        let Some(process) = self.process.as_ref().filter(|process| is_mute && !process.has_ended()) else { return };
-        process.kill();
+        if !is_mute || self.process.has_ended() {
+            return false;
+        }
+        self.process.kill();
         self.orders = None;
         self.accepted = None;
         self.unanswered = 0;
         self.silent_since = Some(Instant::now());
-        self.state = Some(InspectorState::Down);
-        self.set_trouble(id, "the inspector hangs; it was ended, and is started again".into());
-    }
-
-    /// Ends those that were told to end and do not.
-    pub(super) fn end_dismissed(&mut self) {
-        self.dismissed.retain(|(process, _)| !process.has_ended());
-        self.dismissed.iter().filter(|(_, since)| since.elapsed() > PATIENCE).for_each(|(process, _)| process.kill());
-    }
-
-    /// Notices the end of a process that another daemon had started.
-    pub(super) fn notice_end(&mut self) {
-        if self.process.as_ref().is_some_and(|process| process.has_ended()) {
-            self.process = None;
-            self.orders = None;
-            self.accepted = None;
-            self.silent_since = None;
-            self.state = Some(InspectorState::Down);
-        }
+        true
     }
 }
 
@@ -70,8 +53,8 @@ pub(super) fn tell_fast_path(inspectors: &Inspectors, current: &Current, only: O
     let numbers = &current.glossary.numbering.municipalities;
     let by_id = inspectors.lock();
     let told = by_id.iter().filter(|(id, _)| only.is_none_or(|only| only == id.as_str()));
-    for (id, inspector) in told {
-        if let (Some(number), Some(state)) = (numbers.get(id), inspector.state) {
+    for (id, post) in told {
+        if let (Some(number), Some(state)) = (numbers.get(id), post.state) {
             inspectors.words.set(*number, state);
         }
     }

@@ -2,8 +2,7 @@
 //! socket comes from: the kernel says so, and nothing that is said changes it.
 
 use std::fs;
-use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::RawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,15 +11,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use inspect::wire::{LONGEST_REPORT, Report, WIRE_VERSION};
 use nix::unistd::User;
-use policy::model::InspectorState;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::OwnedReadHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::health::tell_fast_path;
-use super::process::{Namespace, Process};
-use super::{Inspector, Places, setting, told};
+use super::inspector::Inspector;
+use super::namespace::Namespace;
+use super::places::Places;
+use super::post::{Farewell, Leaving};
+use super::process::Process;
+use super::{setting, told};
 use crate::daemon::Daemon;
 use crate::{bypass, log};
 
@@ -82,78 +84,113 @@ async fn talk(daemon: &Arc<Daemon>, mut stream: UnixStream, conversation: u64) -
         stream.write_all(&setting::end()).await?;
         bail!("it is in no municipality's network namespace, and was told to end");
     };
-    let pid = stream.peer_cred()?.pid().and_then(|pid| u32::try_from(pid).ok());
-    let process = pid.and_then(|pid| Process::of(pid).ok());
+    let pid = stream.peer_cred()?.pid().and_then(|pid| u32::try_from(pid).ok()).context("it has no number")?;
+    let process = Process::of(pid).context("its process cannot be found")?;
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     let first = tokio::time::timeout(PATIENCE, next(&mut reader)).await.context("it does not begin")??;
-    let Some(Report::Begin { version, program, started_ns, proxy, udp }) = first else {
+    let Some(Report::Begin { version, program, proxy, udp, sockets, retires, .. }) = first else {
         bail!("the inspector of `{id}` did not begin as inspectors do");
     };
-    if version != WIRE_VERSION {
-        bail!(
-            "the inspector of `{id}` is of version {program} and speaks another language; end it, and it is started anew"
-        );
-    }
+    let is_foreign = version != WIRE_VERSION;
     let (orders, mut waiting) = mpsc::channel::<Arc<Vec<u8>>>(ORDERS);
-    begin(daemon, &id, conversation, orders, Caller { process, namespace, started_ns, places: Places { proxy, udp } });
+    let caller = Caller { process, namespace, places: Places { proxy, udp }, sockets, retires, is_foreign };
+    begin(daemon, &id, conversation, orders, caller);
+    if is_foreign {
+        log(&format!(
+            "{id}: an inspector is of version {program} and speaks another language; it goes on as it was told last, what \
+             it carries is not told of, and it retires when one of another program has taken over"
+        ));
+    }
     let writes = async {
         while let Some(order) = waiting.recv().await {
             tokio::time::timeout(PATIENCE, writer.write_all(&order)).await??;
         }
         anyhow::Ok(())
     };
-    let reads = async {
-        while let Some(report) = next(&mut reader).await? {
-            hear(daemon, &id, conversation, report);
-        }
-        anyhow::Ok(())
-    };
+    let reads = async { listen_to(daemon, &id, conversation, &mut reader, is_foreign).await };
     let ended = tokio::select! {
         ended = reads => ended,
         // Sent the last order, or another conversation has taken this one's place: what is still told is heard.
         ended = writes => match ended {
-            Ok(()) => async { while let Some(report) = next(&mut reader).await? { hear(daemon, &id, conversation, report); } anyhow::Ok(()) }.await,
+            Ok(()) => listen_to(daemon, &id, conversation, &mut reader, is_foreign).await,
             Err(error) => Err(error),
         },
     };
     with(daemon, &id, conversation, |inspector| {
         inspector.orders = None;
         inspector.accepted = None;
+        inspector.conversation = None;
         inspector.silent_since = Some(Instant::now());
     });
     daemon.inspectors.wake();
     ended.with_context(|| format!("the conversation with the inspector of `{id}` broke off"))
 }
 
+/// Hears everything to the end. What is said in another language may mean anything, and is passed over.
+async fn listen_to(
+    daemon: &Daemon,
+    id: &str,
+    conversation: u64,
+    reader: &mut BufReader<OwnedReadHalf>,
+    is_foreign: bool,
+) -> anyhow::Result<()> {
+    if is_foreign {
+        tokio::io::copy(reader, &mut tokio::io::sink()).await?;
+        return Ok(());
+    }
+    while let Some(report) = next(reader).await? {
+        hear(daemon, id, conversation, report);
+    }
+    Ok(())
+}
+
 /// Who has called.
 struct Caller {
-    process: Option<Process>,
+    process: Process,
     namespace: Namespace,
-    started_ns: u64,
     places: Places,
+    sockets: Vec<RawFd>,
+    retires: bool,
+    is_foreign: bool,
 }
 
 fn begin(daemon: &Daemon, id: &str, conversation: u64, orders: mpsc::Sender<Arc<Vec<u8>>>, caller: Caller) {
-    let Caller { process, namespace, started_ns, places } = caller;
-    {
-        let mut by_id = daemon.inspectors.lock();
-        let inspector = by_id.entry(id.to_owned()).or_default();
+    let Caller { process, namespace, places, sockets, retires, is_foreign } = caller;
+    let pid = process.pid;
+    let converses = |inspector: &mut Inspector| {
         inspector.orders = Some(orders);
-        inspector.conversation = conversation;
+        inspector.conversation = Some(conversation);
+        inspector.is_foreign = is_foreign;
         inspector.sent = None;
         inspector.bypassed = None;
         inspector.accepted = None;
         inspector.places = places;
-        inspector.process = process.or(inspector.process.take());
+        inspector.program = inspector.process.program();
         inspector.namespace = Some(namespace);
         inspector.silent_since = None;
         inspector.unanswered = 0;
         inspector.owes_answer = false;
-        if inspector.process_ns != started_ns {
-            let ended = std::mem::take(&mut inspector.totals);
-            told::add(&mut inspector.before, ended);
-            inspector.process_ns = started_ns;
+    };
+    {
+        let mut by_id = daemon.inspectors.lock();
+        let post = by_id.entry(id.to_owned()).or_default();
+        let is_it = |inspector: &Inspector| inspector.process.pid == pid && !inspector.process.has_ended();
+        if let Some(known) = post.all_mut().find(|inspector| is_it(inspector)) {
+            converses(known);
+        } else {
+            // A daemon before this one has started it.
+            let mut found = Inspector::of(process);
+            found.untaken = sockets;
+            converses(&mut found);
+            if retires {
+                post.leaving.push(Leaving::new(found, Farewell::Retire));
+            } else {
+                post.arrive(found);
+            }
+        }
+        if let Some(leaving) = post.leaving.iter_mut().find(|leaving| is_it(&leaving.inspector)) {
+            leaving.is_told = retires && leaving.farewell == Farewell::Retire;
         }
     }
     daemon.inspectors.wake();
@@ -164,31 +201,19 @@ fn hear(daemon: &Daemon, id: &str, conversation: u64, report: Report) {
     match report {
         Report::Begin { .. } => {}
         Report::Accepted { generation, warning } => {
-            with(daemon, id, conversation, |inspector| {
-                if inspector.orders.is_none() {
-                    // It was told to end meanwhile.
-                    return;
-                }
-                inspector.accepted = Some(generation);
-                inspector.owes_answer = false;
-                inspector.state = Some(InspectorState::Serving);
-                inspector.trouble = None;
-                if let Some(warning) = warning {
-                    inspector.set_trouble(id, warning.escape_debug().to_string());
-                }
-                inspector.failures = 0;
-                inspector.retry_at = None;
-            });
+            if let Some(post) = daemon.inspectors.lock().get_mut(id) {
+                post.accepted(id, conversation, generation, warning);
+            }
             daemon.current().iter().for_each(|current| tell_fast_path(&daemon.inspectors, current, Some(id)));
         }
         Report::Pong => with(daemon, id, conversation, |inspector| inspector.unanswered = 0),
-        Report::Refused { generation, because } => with(daemon, id, conversation, |inspector| {
-            inspector.owes_answer = false;
-            inspector.set_trouble(
-                id,
-                format!("the inspector of `{id}` cannot use generation {generation}: {}", because.escape_debug()),
-            );
-        }),
+        Report::Refused { generation, because } => {
+            let because = because.escape_debug();
+            let because = format!("the inspector of `{id}` cannot use generation {generation}: {because}");
+            if let Some(post) = daemon.inspectors.lock().get_mut(id) {
+                post.refused(id, conversation, &because);
+            }
+        }
         Report::Session(session) => {
             told::record(daemon, id, &session);
             bypass::hear(daemon, id, &session);
@@ -197,9 +222,11 @@ fn hear(daemon: &Daemon, id: &str, conversation: u64, report: Report) {
     }
 }
 
-/// Only the latest conversation speaks for a municipality.
+/// Changes what is known of whoever is in this conversation.
 fn with(daemon: &Daemon, id: &str, conversation: u64, change: impl FnOnce(&mut Inspector)) {
-    if let Some(inspector) = daemon.inspectors.lock().get_mut(id).filter(|known| known.conversation == conversation) {
+    let mut by_id = daemon.inspectors.lock();
+    let mut all = by_id.get_mut(id).into_iter().flat_map(|post| post.all_mut());
+    if let Some(inspector) = all.find(|known| known.conversation == Some(conversation)) {
         change(inspector);
     }
 }
@@ -220,25 +247,10 @@ fn whose(daemon: &Daemon, stream: &UnixStream) -> anyhow::Result<Option<(String,
     if Some(stream.peer_cred()?.uid()) != user {
         bail!("it does not run as `{}`", config.user);
     }
-    let theirs = fs::File::from(namespace_of(stream).context("its network namespace cannot be told")?).metadata()?;
-    let theirs = Namespace::of(&theirs);
+    let theirs = Namespace::of_socket(stream).context("its network namespace cannot be told")?;
     let current = daemon.current().context("there is no policy")?;
     let towns = current.policy().municipalities.iter();
     let mut ids = towns.map(|town| town.id.as_str());
     let is_theirs = |id: &&str| Namespace::named(&format!("{}{id}", config.netns_prefix)) == Some(theirs);
     Ok(ids.find(is_theirs).map(|id| (id.to_owned(), theirs)))
-}
-
-/// The network namespace of a Unix socket's other end: an accepted socket belongs to the namespace of whoever connected.
-fn namespace_of(stream: &UnixStream) -> io::Result<OwnedFd> {
-    /// `SIOCGSKNS` of linux/sockios.h.
-    const NAMESPACE_OF_SOCKET: libc::c_ulong = 0x894c;
-    #[expect(unsafe_code, reason = "there is no other way to ask")]
-    // SAFETY: the call takes no argument and answers a new descriptor, which is owned from then on.
-    unsafe {
-        match libc::ioctl(stream.as_raw_fd(), NAMESPACE_OF_SOCKET) {
-            -1 => Err(io::Error::last_os_error()),
-            number => Ok(OwnedFd::from_raw_fd(number)),
-        }
-    }
 }

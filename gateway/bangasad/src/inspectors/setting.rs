@@ -96,6 +96,11 @@ pub fn bypassed(names: &[BypassName]) -> anyhow::Result<Vec<u8>> {
     line(&Order::Bypass { names: names.to_vec() })
 }
 
+/// The order to end what is open, and accept nothing more.
+pub fn retire() -> Vec<u8> {
+    line(&Order::Retire).unwrap_or_default()
+}
+
 /// The order to end.
 pub fn end() -> Vec<u8> {
     line(&Order::End).unwrap_or_default()

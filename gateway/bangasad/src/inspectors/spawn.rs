@@ -1,23 +1,19 @@
-//! Starts an inspector: in its municipality's network namespace, with its listening sockets, to become a user without
+//! Starts an inspector: in its municipality's network namespace, with the post's listening sockets, to become a user without
 //! privilege.
 
 use std::fs::File;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use dataplane::namespaces::INSPECTOR_PORT;
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::User;
-use socket2::{Domain, Socket, Type};
 
-use super::{Config, Places};
-
-/// Connections that may wait to be accepted.
-const BACKLOG: i32 = 1_024;
+use super::Config;
+use super::places::Places;
+use super::sockets::Sockets;
 
 /// Why one was not started.
 #[derive(Debug, thiserror::Error)]
@@ -39,13 +35,16 @@ pub enum Failed {
     /// The namespace.
     #[error("the network namespace `{0}` cannot be entered: {1}")]
     Namespace(String, io::Error),
+    /// It was started, and is not known.
+    #[error("it was started, and cannot be found: {0}")]
+    Lost(io::Error),
     /// A socket.
     #[error("it cannot be given a socket: {0}")]
     Socket(io::Error),
 }
 
-/// Starts it. It has not said anything yet.
-pub fn spawn(config: &Config, id: &str, places: &Places) -> Result<Child, Failed> {
+/// Starts it, and makes the sockets that there are not yet. It has not said anything then.
+pub fn spawn(config: &Config, id: &str, places: &Places, sockets: &mut Sockets) -> Result<Child, Failed> {
     let user = User::from_name(&config.user).ok().flatten().ok_or_else(|| Failed::NoUser(config.user.clone()))?;
     if user.uid.is_root() {
         return Err(Failed::Privileged(config.user.clone()));
@@ -57,25 +56,21 @@ pub fn spawn(config: &Config, id: &str, places: &Places) -> Result<Child, Failed
             let unentered = |error: io::Error| Failed::Namespace(name.clone(), error);
             let namespace = File::open(format!("/run/netns/{name}")).map_err(unentered)?;
             setns(namespace, CloneFlags::CLONE_NEWNET).map_err(|error| unentered(error.into()))?;
-            start(config, &user, places)
+            sockets.make_missing(places).map_err(|error| match error.kind() {
+                io::ErrorKind::AddrInUse => Failed::AlreadyThere,
+                _ => Failed::Socket(error),
+            })?;
+            start(config, &user, sockets)
         });
         inside.join().unwrap_or_else(|_| Err(Failed::Namespace(name.clone(), io::Error::other("a thread panicked"))))
     })
 }
 
-fn start(config: &Config, user: &User, places: &Places) -> Result<Child, Failed> {
-    let hosts = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-    let connections = |host| listen(SocketAddr::new(host, INSPECTOR_PORT), Type::STREAM, Meant::Anywhere);
-    let transparent = hosts.map(|host| ("--transparent", connections(host)));
-    let datagrams = places.udp.iter().flat_map(|port| hosts.map(|host| SocketAddr::new(host, *port)));
-    let datagrams = datagrams.map(|address| ("--datagrams", listen(address, Type::DGRAM, Meant::Anywhere)));
-    let proxy = places.proxy.iter().map(|address| ("--proxy", listen(*address, Type::STREAM, Meant::Here)));
-    let sockets = transparent.into_iter().chain(datagrams).chain(proxy);
-    let sockets = sockets.map(|(option, socket)| Ok((option, socket?))).collect::<Result<Vec<_>, Failed>>()?;
-    let numbers: Vec<RawFd> = sockets.iter().map(|(_, socket)| socket.as_raw_fd()).collect();
+fn start(config: &Config, user: &User, sockets: &Sockets) -> Result<Child, Failed> {
+    let numbers: Vec<RawFd> = sockets.options().map(|(_, number)| number).collect();
     let mut command = Command::new(&config.program);
     command.arg("--daemon").arg(&config.socket).args(["--workers", &config.workers.to_string()]);
-    command.args(sockets.iter().flat_map(|(option, socket)| [(*option).to_owned(), socket.as_raw_fd().to_string()]));
+    command.args(sockets.options().flat_map(|(option, number)| [option.to_owned(), number.to_string()]));
     command.env_clear().current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
     // The program lets go of root itself, so that it may lie where only root may look. Signals to the daemon's group are
     // not the inspector's.
@@ -96,42 +91,4 @@ fn keep_open(number: RawFd) -> io::Result<()> {
     // SAFETY: clears a flag of a descriptor that the parent keeps open until this has run.
     let result = unsafe { libc::fcntl(number, libc::F_SETFD, 0) };
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-/// Whom clients mean that a socket gets.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Meant {
-    /// Anybody: connections keep the destination that the client meant.
-    Anywhere,
-    /// The socket's own address.
-    Here,
-}
-
-fn listen(address: SocketAddr, kind: Type, meant: Meant) -> Result<Socket, Failed> {
-    let listen = || {
-        let socket = Socket::new(Domain::for_address(address), kind, None)?;
-        if address.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
-        match (meant, address.is_ipv4()) {
-            (Meant::Anywhere, true) => socket.set_ip_transparent_v4(true)?,
-            (Meant::Anywhere, false) => socket.set_ip_transparent_v6(true)?,
-            // An address that an apply is about to give to the namespace will do.
-            (Meant::Here, true) => socket.set_freebind_v4(true)?,
-            (Meant::Here, false) => socket.set_freebind_v6(true)?,
-        }
-        if kind == Type::DGRAM {
-            // Two of them at one address would share it, and this one be heard of no more.
-            socket.bind(&address.into())?;
-            return Ok(socket);
-        }
-        socket.set_reuse_address(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        Ok(socket)
-    };
-    listen().map_err(|error: io::Error| match error.kind() {
-        io::ErrorKind::AddrInUse => Failed::AlreadyThere,
-        _ => Failed::Socket(error),
-    })
 }

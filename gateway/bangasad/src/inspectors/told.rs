@@ -10,6 +10,7 @@ use telemetry::journal::Entry;
 use telemetry::metrics::{Coverage, Ways};
 
 use super::Inspectors;
+use super::post::Post;
 use crate::daemon::Daemon;
 use crate::log;
 
@@ -79,22 +80,37 @@ pub fn add(sum: &mut Totals, more: Totals) {
     sum.datagrams_lost = sum.datagrams_lost.saturating_add(more.datagrams_lost);
 }
 
+/// Of all processes that the post has had.
+fn totals(post: &Post) -> Totals {
+    let mut sum = post.before.clone();
+    for inspector in post.all() {
+        add(&mut sum, inspector.totals.clone());
+        if !inspector.process.has_ended() {
+            sum.open = sum.open.saturating_add(inspector.totals.open);
+        }
+    }
+    sum
+}
+
 /// Of one municipality, for `status`.
 pub fn status(inspectors: &Inspectors, id: &str) -> Option<InspectorStatus> {
     let by_id = inspectors.lock();
-    let inspector = by_id.get(id)?;
-    let mut totals = inspector.before.clone();
-    add(&mut totals, inspector.totals.clone());
-    let state = match (inspector.accepted, &inspector.orders) {
+    let post = by_id.get(id)?;
+    let totals = totals(post);
+    let holder = post.holder.as_ref();
+    let accepted = holder.and_then(|holder| holder.accepted);
+    let state = match (accepted, holder.and_then(|holder| holder.orders.as_ref())) {
         (Some(_), _) => "serving",
         (None, Some(_)) => "waiting",
         (None, None) => "absent",
     };
+    let retiring = post.leaving.iter().map(|leaving| &leaving.inspector).filter(|it| !it.process.has_ended());
     Some(InspectorStatus {
         state: state.into(),
-        generation: inspector.accepted,
-        trouble: inspector.trouble.clone().or_else(|| inspector.warning.clone()),
-        open: inspector.totals.open,
+        generation: accepted,
+        trouble: post.trouble.clone().or_else(|| post.warning.clone()),
+        open: totals.open,
+        retiring: retiring.map(|inspector| inspector.totals.open).collect(),
         events_lost: totals.sessions_lost,
         datagrams_lost: totals.datagrams_lost,
         coverage: totals.ended.iter().map(coverage_status).collect(),
@@ -117,9 +133,8 @@ fn coverage_status(ended: &Ended) -> CoverageStatus {
 /// Of all municipalities, for metrics: rules are left out, whose names are people's.
 pub fn coverage(inspectors: &Inspectors) -> Vec<Coverage> {
     let by_id = inspectors.lock();
-    let of = |(id, inspector): (&String, &super::Inspector)| {
-        let mut totals = inspector.before.clone();
-        add(&mut totals, inspector.totals.clone());
+    let of = |(id, post): (&String, &Post)| {
+        let totals = totals(post);
         let mut ended: BTreeMap<(&str, &str, &str), (u64, [u64; 2])> = BTreeMap::new();
         for way in &totals.ended {
             let way_names = (way.transport.name(), way.action.name(), way.reason.name());
@@ -130,8 +145,8 @@ pub fn coverage(inspectors: &Inspectors) -> Vec<Coverage> {
         }
         Coverage {
             municipality: id.clone(),
-            serving: inspector.accepted.is_some(),
-            open: inspector.totals.open,
+            serving: post.holder.as_ref().is_some_and(|holder| holder.accepted.is_some()),
+            open: totals.open,
             events_lost: totals.sessions_lost,
             datagrams_lost: totals.datagrams_lost,
             ended: ended

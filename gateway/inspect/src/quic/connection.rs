@@ -15,6 +15,7 @@ use super::socket::{Received, Socket};
 use crate::names::Belongs;
 use crate::opening::TlsHello;
 use crate::question::Question;
+use crate::run::Stage;
 use crate::session::begun;
 use crate::setting::Active;
 use crate::wire::{Arrival, Reason, Session};
@@ -91,13 +92,13 @@ async fn again(
     inbox: &mut Receiver<Datagram>,
     hearing: &mut Hearing,
 ) -> Option<Arc<TlsHello>> {
-    let mut ending = place.shared.ending.subscribe();
+    let mut stage = place.shared.stage.subscribe();
     let mut repeats = 0;
     hearing.release();
     loop {
         let datagram = tokio::select! {
             datagram = timeout(REPEATS, inbox.recv()) => datagram.ok().flatten()?,
-            _ = ending.wait_for(|ending| *ending) => return None,
+            _ = stage.wait_for(|stage| *stage >= Stage::Retiring) => return None,
         };
         match hearing.take(datagram) {
             Heard::Hello(hello) => return Some(hello),
@@ -205,7 +206,7 @@ impl Connection<'_> {
         self.flow.upstream.replace(Some(Rc::clone(&upstream)));
         let overruled = question.clone().overruled(self.place.shared.setting.subscribe(), TlsAction::Splice, None);
         let mut overruled = std::pin::pin!(overruled);
-        let mut ending = self.place.shared.ending.subscribe();
+        let mut stage = self.place.shared.stage.subscribe();
         loop {
             let idle = IDLE.saturating_sub(self.flow.used_at.get().elapsed());
             tokio::select! {
@@ -229,7 +230,7 @@ impl Connection<'_> {
                 },
                 () = &mut overruled => return Ended::Because(Reason::Overruled),
                 () = sleep(idle), if !idle.is_zero() => {}
-                _ = ending.wait_for(|ending| *ending) => return Ended::Over,
+                _ = stage.wait_for(|stage| *stage >= Stage::Retiring) => return Ended::Over,
             }
             if self.flow.used_at.get().elapsed() >= IDLE {
                 return Ended::Over;

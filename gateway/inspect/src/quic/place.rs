@@ -14,7 +14,7 @@ use tokio::task::spawn_local;
 use super::connection;
 use super::hearing::Datagram;
 use super::socket::{Received, Socket};
-use crate::run::Shared;
+use crate::run::{Shared, Stage};
 
 /// Pairs of ends at a time, those included that were refused a moment ago.
 const MOST_FLOWS: usize = 1 << 16;
@@ -51,11 +51,13 @@ pub struct Flow {
 
 /// Serves a port until the process ends.
 pub async fn listen(socket: Socket, shared: Arc<Shared>) {
+    let _door = shared.account.door();
+    let (mut setting, mut stage) = (shared.setting.subscribe(), shared.stage.subscribe());
     // Before there is a setting datagrams wait in the kernel, which drops what is too much.
-    if shared.setting.subscribe().wait_for(Option::is_some).await.is_err() {
-        return;
+    tokio::select! {
+        _ = setting.wait_for(Option::is_some) => {}
+        _ = stage.wait_for(|stage| *stage >= Stage::Retiring) => return,
     }
-    let mut ending = shared.ending.subscribe();
     let place = Rc::new(Place {
         socket,
         shared,
@@ -66,7 +68,7 @@ pub async fn listen(socket: Socket, shared: Arc<Shared>) {
     loop {
         tokio::select! {
             _ = place.socket.readable() => {}
-            _ = ending.wait_for(|ending| *ending) => return,
+            _ = stage.wait_for(|stage| *stage >= Stage::Retiring) => return,
         }
         // An error is about some datagram that was sent, and nobody's business here.
         let _ = place.socket.receive(|received| take(&place, received));

@@ -1,13 +1,12 @@
 //! Clients of people behind an inspector: a browser, and a scanner that tries all that it knows.
 
-use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
-use std::process::Command;
 
+use lab::browser::{Browser, Quic};
 use lab::internet::{SELF_SIGNED_NAME, WEB_NAME, WEB_V4, WEB_V6};
-use lab::process::{self, text};
-use lab::{Lab, Namespace, daemon};
+use lab::process::text;
+use lab::{Lab, daemon};
 
 const TOWN: &str = "shiomi";
 const SERVERS: [IpAddr; 2] = [IpAddr::V4(WEB_V4), IpAddr::V6(WEB_V6)];
@@ -22,52 +21,6 @@ pub(crate) fn lab() -> Lab {
     lab
 }
 
-/// A browser with a profile of its own that trusts one root besides those it comes with.
-struct Browser<'l> {
-    namespace: &'l Namespace,
-    home: tempfile::TempDir,
-}
-
-impl<'l> Browser<'l> {
-    fn new(namespace: &'l Namespace, root: &Path) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let database = home.path().join(".pki/nssdb");
-        fs::create_dir_all(&database).unwrap();
-        let database = format!("sql:{}", database.display());
-        process::run(Command::new("certutil").args(["-N", "--empty-password", "-d", &database])).unwrap();
-        let mut trust = Command::new("certutil");
-        trust.args(["-A", "-n", "root", "-t", "C,,", "-d", &database, "-i"]).arg(root);
-        process::run(&mut trust).unwrap();
-        Self { namespace, home }
-    }
-
-    /// What stands in the page, and the browser's number for what is wrong with the server's certificate.
-    fn open(&self, url: &str, server: IpAddr) -> (String, Option<i64>) {
-        let log = self.home.path().join("net.json");
-        let _ = fs::remove_file(&log);
-        let server = if server.is_ipv4() { server.to_string() } else { format!("[{server}]") };
-        let mut chromium = self.namespace.command("timeout");
-        chromium.args(["60", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"]);
-        chromium.args(["--no-first-run", "--disable-background-networking", "--disable-component-update"]);
-        chromium.args(["--disable-sync", "--disable-dev-shm-usage"]);
-        chromium.arg(format!("--user-data-dir={}", self.home.path().join("profile").display()));
-        chromium.arg(format!("--host-resolver-rules=MAP *.example.jp {server}"));
-        chromium.arg(format!("--log-net-log={}", log.display()));
-        chromium.args(["--dump-dom", url]).env("HOME", self.home.path());
-        let page = text(&chromium.output().unwrap().stdout);
-        (page, certificate_error(&fs::read_to_string(&log).unwrap()))
-    }
-}
-
-/// The first of the numbers that Chromium keeps for certificates (net_error_list.h: -200 to -219) in its log of the network.
-fn certificate_error(log: &str) -> Option<i64> {
-    let numbers = log.split("\"net_error\":").skip(1).filter_map(|rest| {
-        let end = rest.find(|c: char| c != '-' && !c.is_ascii_digit())?;
-        rest[..end].parse().ok()
-    });
-    numbers.into_iter().find(|number| (-219..=-200).contains(number))
-}
-
 /// `ERR_CERT_COMMON_NAME_INVALID`.
 const WRONG_NAME: i64 = -200;
 /// `ERR_CERT_AUTHORITY_INVALID`.
@@ -77,13 +30,16 @@ const WRONG_AUTHORITY: i64 = -202;
 fn a_browser_reads_pages_and_sees_true_errors() {
     let lab = lab();
     let root = daemon::Files::of(lab.id()).authorities.join("root.pem");
-    let behind = Browser::new(lab.site(TOWN).unwrap().namespace(), &root);
-    let direct = Browser::new(lab.internet().namespace(), &lab.internet().pki().root());
+    let (home, public) = (tempfile::tempdir().unwrap(), lab.internet().pki().root());
+    let browser =
+        |namespace, name: &str, root: &Path| Browser::new(namespace, &home.path().join(name), &[root], Quic::Off);
+    let behind = browser(lab.site(TOWN).unwrap().namespace(), "behind", &root).unwrap();
+    let direct = browser(lab.internet().namespace(), "direct", &public).unwrap();
     for server in SERVERS {
         let since = lab.daemon().unwrap().events().mark();
-        let (page, error) = behind.open(&format!("https://{WEB_NAME}/"), server);
-        assert_eq!(error, None, "{server}");
-        assert!(page.contains("this page came through the gateway"), "{server}: {page}");
+        let visit = behind.open(&format!("https://{WEB_NAME}/"), server).unwrap();
+        assert_eq!(visit.certificate_error(), None, "{server}");
+        assert!(visit.page.contains("this page came through the gateway"), "{server}: {}", visit.page);
         let wanted = |line: &lab::events::Line| {
             let tls = line.tls.as_deref();
             line.destination == Some(server.to_string()) && tls.is_some_and(|tls| tls.requests > 0)
@@ -95,11 +51,44 @@ fn a_browser_reads_pages_and_sees_true_errors() {
     }
     for (name, error) in [("wrong.example.jp", WRONG_NAME), (SELF_SIGNED_NAME, WRONG_AUTHORITY)] {
         let url = format!("https://{name}/");
-        let ((seen, told), (_, true_error)) = (behind.open(&url, SERVERS[0]), direct.open(&url, SERVERS[0]));
-        assert_eq!(true_error, Some(error), "{name}, direct");
-        assert_eq!(told, Some(error), "{name}, behind the gateway: {seen}");
-        assert!(!seen.contains("came through the gateway"), "{name}: {seen}");
+        let [seen, truth] = [&behind, &direct].map(|browser| browser.open(&url, SERVERS[0]).unwrap());
+        assert_eq!(truth.certificate_error(), Some(error), "{name}, direct");
+        assert_eq!(seen.certificate_error(), Some(error), "{name}, behind the gateway: {}", seen.page);
+        assert!(!seen.page.contains("came through the gateway"), "{name}: {}", seen.page);
     }
+}
+
+#[test]
+fn a_browser_that_tries_quic_has_its_page_by_tcp() {
+    let mut lab = Lab::build(&crate::example()).unwrap();
+    lab.internet_mut().serve().unwrap();
+    lab.internet_mut().serve_http3().unwrap();
+    lab.internet_mut().serve_tls().unwrap();
+    lab.issue_authorities(&[TOWN]).unwrap();
+    lab.start_daemon().unwrap();
+    lab.wait_for_inspector(TOWN).unwrap();
+    let (home, root) = (tempfile::tempdir().unwrap(), daemon::Files::of(lab.id()).authorities.join("root.pem"));
+    let site = lab.site(TOWN).unwrap();
+    let browser = Browser::new(site.namespace(), &home.path().join("browser"), &[&root], Quic::Tried).unwrap();
+    let url = format!("https://{WEB_NAME}/");
+    for server in SERVERS {
+        // The first time the server says that it speaks HTTP/3.
+        let first = browser.open(&url, server).unwrap();
+        assert!(first.page.contains("this page came through the gateway"), "{server}: {}", first.page);
+        let here = if server.is_ipv4() { site.v4().unwrap() } else { site.v6().unwrap() };
+        browser.believe_in_quic(here).unwrap();
+        let since = lab.daemon().unwrap().events().mark();
+        let visit = browser.open(&url, server).unwrap();
+        assert!(visit.page.contains("this page came through the gateway"), "{server}: {}", visit.page);
+        assert!(visit.quic_sessions().unwrap() > 0, "{server}: QUIC was not tried");
+        let wanted = |line: &lab::events::Line| line.protocol == Some(17) && line.tls.is_some();
+        let line = lab.daemon().unwrap().events().wait(since, wanted).unwrap().unwrap();
+        assert_eq!((line.verdict.as_str(), line.reason.as_str()), ("block", "by_tcp"), "{line:?}");
+        let tls = line.tls.as_deref().unwrap();
+        assert_eq!((tls.sni.as_deref(), tls.opening.as_deref()), (Some(WEB_NAME), Some("quic")), "{line:?}");
+        assert_eq!(line.destination, Some(server.to_string()));
+    }
+    assert_eq!(lab.internet().http3_requests(), Vec::<String>::new());
 }
 
 #[test]

@@ -1,17 +1,15 @@
 //! Inspectors that are not there: what rules say then, and how they come back.
 
 use std::fs;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-use lab::Lab;
 use lab::daemon::counted;
 use lab::internet::{LARGE_BYTES, WEB_NAME};
 use lab::process::text;
 use lab::wire::wait_until;
+use lab::{Lab, daemon};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, socket};
 use nix::unistd::Pid;
 
 use crate::inspector::{SERVERS, TWINS, curl, inspectors, lab, policy};
@@ -19,28 +17,29 @@ use crate::inspector::{SERVERS, TWINS, curl, inspectors, lab, policy};
 const TOWN: &str = TWINS[0];
 
 /// The process that inspects for a town, in the namespace that the town has now.
-fn inspector(lab: &Lab, town: &str) -> Option<i32> {
-    let inode = |path: &std::path::Path| fs::metadata(path).ok().map(|file| file.ino());
-    let ours = inode(&lab.municipality_namespace(town).path());
-    inspectors(lab).into_iter().find(|pid| inode(format!("/proc/{pid}/ns/net").as_ref()) == ours)
+pub(crate) fn inspector(lab: &Lab, town: &str) -> Option<i32> {
+    inspectors_of(lab, town).into_iter().next()
 }
 
-/// Kills a town's inspector as often as it comes, until its place is taken: by a socket at which nobody listens.
-fn keep_down(lab: &Lab, town: &str) -> OwnedFd {
-    let mut place = None;
-    let taken = wait_until(Duration::from_secs(20), || {
-        if let Some(pid) = inspector(lab, town) {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        }
-        place = lab.municipality_namespace(town).enter(|| {
-            let place = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-            let is_free = bind(std::os::fd::AsRawFd::as_raw_fd(&place), &SockaddrIn::new(127, 0, 0, 1, 9_043)).is_ok();
-            Ok(is_free.then_some(place))
-        })?;
-        Ok(place.is_some())
-    });
-    assert!(taken.unwrap(), "the inspector's place cannot be taken");
-    place.unwrap()
+/// All of a town's, in the order of their numbers.
+pub(crate) fn inspectors_of(lab: &Lab, town: &str) -> Vec<i32> {
+    let inode = |path: &std::path::Path| fs::metadata(path).ok().map(|file| file.ino());
+    let ours = inode(&lab.municipality_namespace(town).path());
+    let is_ours = |pid: &i32| inode(format!("/proc/{pid}/ns/net").as_ref()) == ours;
+    inspectors(lab).into_iter().filter(is_ours).collect()
+}
+
+/// Takes the inspectors' program away, and ends a town's.
+fn keep_down(lab: &Lab, town: &str) {
+    let files = daemon::Files::of(lab.id());
+    fs::rename(&files.inspector, files.inspector.with_extension("away")).unwrap();
+    kill(Pid::from_raw(inspector(lab, town).unwrap()), Signal::SIGKILL).unwrap();
+}
+
+/// Puts it back.
+fn let_come(lab: &Lab) {
+    let files = daemon::Files::of(lab.id());
+    fs::rename(files.inspector.with_extension("away"), files.inspector).unwrap();
 }
 
 /// The policy in which the town's plain web traffic stays closed while its inspector is down, and the rest does not.
@@ -68,7 +67,7 @@ fn while_it_is_down_each_rule_says_what_becomes_of_new_connections() {
     };
     assert!(opened(SERVERS[0]));
     let since = lab.daemon().unwrap().events().mark();
-    let place = keep_down(&lab, TOWN);
+    keep_down(&lab, TOWN);
     let absent = wait_until(Duration::from_secs(10), || {
         let status = lab.daemon()?.status()?;
         let town = status.municipalities.into_iter().find(|town| town.municipality.as_deref() == Some(TOWN));
@@ -101,7 +100,7 @@ fn while_it_is_down_each_rule_says_what_becomes_of_new_connections() {
         let flowing =
             || Ok(!lab.internet().namespace().run("ss -Htn state established sport = :443")?.stdout.is_empty());
         assert!(wait_until(Duration::from_secs(10), flowing).unwrap());
-        drop(place);
+        let_come(&lab);
         assert!(wait_until(Duration::from_secs(60), || Ok(inspector(&lab, TOWN).is_some())).unwrap());
         lab.wait_for_inspector(TOWN).unwrap();
         assert!(SERVERS.into_iter().all(opened), "{}", lab.daemon().unwrap().last_words());

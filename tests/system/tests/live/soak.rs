@@ -28,6 +28,9 @@ const ROUNDS: usize = 10;
 /// Those that fill what is kept for good: certificates, sessions, names, the allocator's arenas, and, which takes longest, the
 /// events that the daemon can be asked about afterwards.
 const WARM_UP: usize = 4;
+/// In a second, of both towns: a connection of which one side has not closed keeps its flows for four minutes, and the table of
+/// flows refuses some when it is half full.
+const MOST_A_SECOND: f64 = 500.0;
 /// At a time, in each town.
 const VISITORS: usize = 8;
 /// Clients of a town: a port of one address is free again only after a minute.
@@ -141,7 +144,7 @@ fn visitors(lab: &Lab, town: &str) -> Town {
 
 /// So many connections of both towns together, of every kind in turn.
 fn visit(lab: &Lab, towns: &[Town; 2], count: usize) {
-    let next = AtomicUsize::new(0);
+    let (next, begun) = (AtomicUsize::new(0), Instant::now());
     thread::scope(|scope| {
         for (town, id) in towns.iter().zip(TWINS) {
             for _ in 0..VISITORS {
@@ -153,6 +156,8 @@ fn visit(lab: &Lab, towns: &[Town; 2], count: usize) {
                         if number >= count {
                             return;
                         }
+                        let due = begun + Duration::from_secs_f64(number as f64 / MOST_A_SECOND);
+                        thread::sleep(due.saturating_duration_since(Instant::now()));
                         let kind = Kind::of(number);
                         kind.visit(town, number).unwrap_or_else(|error| panic!("{id} {kind:?} {number}: {error:#}"));
                     }
