@@ -148,7 +148,7 @@ fn a_call_by_the_hairpin_is_explained_on_both_sides() {
     for part in [
         "→ new flow, as 203.0.113.16:1336\n  hairpin       destination 203.0.113.16, an address of ours, from 203.0.113.16\n",
         "→ by the hairpin, as if from the Internet\n  parse",
-        "→ mapping `site` (municipalities/sendai.toml:9): 10.4.7.10 port 8443\n",
+        "→ mapping `site` (municipalities/sendai.toml:8): 10.4.7.10 port 8443\n",
         "→ new flow, 203.0.113.16:443 for 10.4.7.10:8443\nforward, rule, rule `site` (",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
