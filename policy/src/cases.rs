@@ -4,6 +4,7 @@
 //! Tables are files named after what they show; `policies` holds the texts, `frames` builds the packets.
 
 mod attachments;
+mod dns;
 mod errors;
 mod flows;
 mod fragments;
@@ -22,6 +23,7 @@ mod reflection;
 mod rules;
 mod sanity;
 mod stages;
+mod syn_cookies;
 mod tcp;
 mod vouched;
 
@@ -149,6 +151,8 @@ pub fn all() -> Vec<Case> {
         proxy::cases(),
         limits::cases(),
         reflection::cases(),
+        syn_cookies::cases(),
+        dns::cases(),
     ]
     .concat()
 }

@@ -5,6 +5,7 @@ mod across;
 mod again;
 mod attachments;
 mod capacity;
+mod dns;
 mod http;
 mod inbound;
 mod inspected;

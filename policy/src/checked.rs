@@ -2,6 +2,7 @@
 
 mod addresses;
 mod budgets;
+mod dns;
 mod flood;
 mod http;
 mod municipalities;
@@ -19,7 +20,9 @@ use serde::{Deserialize, Serialize};
 
 pub use addresses::{Addresses, Prefixes};
 pub use budgets::{Budget, Budgets};
-pub use flood::Flood;
+pub use dns::Dns;
+pub(crate) use dns::labels;
+pub use flood::{Flood, SynCookies};
 pub use http::{Http, HttpRule};
 pub use municipalities::Municipalities;
 pub use nat::{Inbound, PortBlocks};
@@ -69,6 +72,11 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// When a municipality's services answer with SYN cookies.
+    pub fn syn_cookies_of(&self, municipality: &Municipality) -> SynCookies {
+        municipality.syn_cookies.unwrap_or(self.flood.syn_cookies)
+    }
+
     /// UDP ports of which rules hand anything of a municipality's to its inspector.
     pub fn inspected_udp_ports(&self, municipality: &Municipality) -> BTreeSet<u16> {
         let rules = self.baseline.iter().chain(&municipality.egress.rules);
@@ -115,6 +123,10 @@ pub struct Municipality {
     pub proxy: Option<Proxy>,
     /// `[limits]`.
     pub limits: Budgets,
+    /// `[flood] syn_cookies`, in place of the prefecture's.
+    pub syn_cookies: Option<SynCookies>,
+    /// `[dns]`; none: it has no DNS server that is guarded.
+    pub dns: Option<Dns>,
     /// `[egress]`.
     pub egress: Rules,
     /// `[ingress]`.

@@ -27,6 +27,8 @@ pub(crate) enum Tag {
     Inbound,
     /// Shown to the Internet.
     Public,
+    /// A published DNS server that is guarded.
+    DnsServer,
     /// One municipality (by position) sees it with these bits of [`abi::tables::view`].
     View(u16, u16),
     /// In this list of a rule.
@@ -111,6 +113,7 @@ impl State {
                 Tag::Essential => self.flags |= class::ESSENTIAL,
                 Tag::Inbound => self.flags |= class::INBOUND,
                 Tag::Public => self.flags |= class::PUBLIC,
+                Tag::DnsServer => self.flags |= class::DNS_SERVER,
                 Tag::View(..) | Tag::List(_) => {}
             }
         }

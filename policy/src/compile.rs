@@ -10,6 +10,7 @@
 mod attachments;
 mod budgets;
 pub(crate) mod capacity;
+mod dns;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod ground;
@@ -130,6 +131,7 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
                     Isolation::Parts(_) => municipality_flags::ISOLATED_PARTS,
                 }
                 | budgets::flags(&municipality.limits)
+                | budgets::guard(policy, municipality)
                 | if policy.flood.reflection { municipality_flags::NO_REFLECTION } else { 0 }
                 | municipality.proxy.as_ref().map_or(0, |proxy| u32::from(proxy.port))
                     << municipality_flags::PROXY_PORT_SHIFT,
@@ -155,6 +157,7 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
         pool_addresses,
         inbound: inbound::lay_out(policy)?,
         budgets: budgets::lay_out(policy, &numbering),
+        dns_guards: dns::lay_out(policy, &numbering),
     });
     let tables = Tables::new(prefixes, Arc::clone(&others));
     let glossary = Arc::new(Glossary::new(numbering, rules));
@@ -198,6 +201,8 @@ fn marks(policy: &Policy, numbering: &Numbering, lists: &[&[IpNet]]) -> Marks {
         marks.add(sees(view::PUBLISHED), &municipality.published);
         marks.add(sees(view::POOL), &pool);
         marks.add(sees(view::GATEWAY), &gateways);
+        let servers = municipality.dns.iter().flat_map(|dns| &dns.servers);
+        marks.add(Tag::DnsServer, &servers.map(|&server| single(server)).collect::<Vec<_>>());
         if let Isolation::Parts(parts) = &municipality.isolation {
             marks.add(sees(view::ISOLATED), parts);
         }

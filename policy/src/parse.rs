@@ -1,6 +1,7 @@
 //! Text → [`raw::RawPolicy`]: TOML with its spans, walked by hand so that every mistake is reported, not the first.
 //! Nothing is resolved here; that is [`crate::check`]'s.
 
+mod dns;
 pub(crate) mod document;
 mod flood;
 mod http;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use abi::Plain;
 use abi::budget::Budgets;
+use abi::dns::Guard;
 use abi::nat::Inbound;
 use abi::prefixes::Record;
 use abi::tables::{Attachment, Class, Municipality, Row, View};
@@ -48,6 +49,7 @@ pub struct Others {
     pub(crate) pool_addresses: Vec<u32>,
     pub(crate) inbound: Vec<Inbound>,
     pub(crate) budgets: Vec<Budgets>,
+    pub(crate) dns_guards: Vec<Guard>,
 }
 
 impl Deref for Tables {
@@ -95,6 +97,7 @@ impl Tables {
             image("POOL_ADDRESSES", &self.pool_addresses),
             image("INBOUND", &self.inbound),
             image("BUDGETS", &self.budgets),
+            image("DNS_GUARDS", &self.dns_guards),
         ]
     }
 

@@ -8,6 +8,7 @@
 //!
 //! Numbers are the policy's and change with its generation; the state is not and does not: an apply fills no bucket.
 
+use crate::flood::Rates;
 use crate::{Direction, plain};
 
 macro_rules! limits {
@@ -62,6 +63,10 @@ limits! {
     PrefixNewFlows = 9, "per_prefix.new_flows_per_second";
     /// packets passed of one network of the Internet
     PrefixPackets = 10, "per_prefix.packets_per_second";
+    /// queries that one source sends to guarded DNS servers, a second
+    DnsQueries = 11, "dns.queries_per_source";
+    /// different names below one zone that guarded DNS servers are asked for, within four seconds
+    DnsNames = 12, "dns.names";
 }
 
 /// What a bucket holds when it is full.
@@ -125,6 +130,9 @@ pub const SOURCE_PACKETS: usize = 2;
 pub const PREFIX_NEW_FLOWS: usize = 4;
 /// Packets likewise.
 pub const PREFIX_PACKETS: usize = 6;
+/// Queries of a source to guarded DNS servers, by direction number: only ingress has them. What they cost is in
+/// [`crate::dns::Guard`].
+pub const SOURCE_QUERIES: usize = 8;
 
 /// Entry of `BUDGETS`, by municipality number, in two halves like every policy table: what units cost. 0: no limit.
 #[repr(C)]
@@ -136,8 +144,10 @@ pub struct Budgets {
     pub source_costs: [u32; SOURCE_COSTS],
     /// Live flows.
     pub flows: u64,
+    /// SYNs to one service; no limit, but cookies beyond.
+    pub syn_cookies: Rates,
     /// Zero.
-    pub reserved: [u64; 3],
+    pub reserved: [u64; 2],
 }
 plain!(Budgets, 128);
 

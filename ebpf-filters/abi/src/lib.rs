@@ -9,9 +9,13 @@
 pub mod address;
 pub mod budget;
 pub mod control;
+pub mod cookie;
+pub mod dns;
 pub mod event;
+pub mod flood;
 pub mod flow;
 pub mod handover;
+pub mod hash;
 pub mod limits;
 pub mod nat;
 pub mod pairs;

@@ -11,13 +11,14 @@ use crate::flows::{self, Key};
 use crate::frame::Frame;
 use crate::packet::{Packet, note, protocol, subprogram};
 use crate::rules::Ruling;
-use crate::{fragments, limits, nat, tcp};
+use crate::{dns, fragments, limits, nat, tcp};
 
 /// Makes the ruling final: a flow that is let through must be in the table before its first packet leaves.
 #[inline(always)]
 pub fn create(frame: Frame, packet: &mut Packet, ruling: Ruling) -> Stage {
     packet.event.rule = ruling.rule;
     if !ruling.decision.is_drop() {
+        dns::guard(frame, packet)?;
         limits::admit(packet)?;
         nat::choose(packet, ruling.decision)?;
         from_code(create_flow(frame.context(), packet, ruling.decision.code()))?;
@@ -53,9 +54,13 @@ fn insert(frame: Frame, packet: &mut Packet, decision: Decision) -> Stage {
     if packet.is(note::INSPECTOR) {
         flow.flags = flags::INSPECTOR;
     }
-    flow.bytes[0] = packet.event.length as u64;
+    flow.bytes = packet.event.length as u64;
     if key.ends().protocol() == protocol::TCP {
         tcp::begin(packet, flow, 0);
+    }
+    if packet.is(note::COOKIE) {
+        flow.flags |= flags::PROXIED;
+        flow.end[1] = packet.acknowledgement;
     }
     learn(frame, packet, flow)?;
     if translated {
@@ -116,7 +121,9 @@ fn fill(flow: &mut Flow, key: &Key, packet: &Packet) {
     flow.acked = [0; 2];
     flow.created_s = packet.now_s;
     flow.vouched = 0;
-    flow.bytes = [0; 2];
+    flow.bytes = 0;
+    flow.shift = 0;
+    flow.windows = 0;
 }
 
 /// Of what is inspected, answers come from the inspector, and do not pass here.

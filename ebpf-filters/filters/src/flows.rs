@@ -10,6 +10,7 @@ use core::mem::offset_of;
 
 use abi::Address;
 use abi::flow::{Bucket, Flow, REUSE_GRACE_S, slot, timeout_s};
+use abi::hash::mix;
 use abi::limits::BUCKET_FLOWS;
 
 use crate::atomic::exchange_half_if;
@@ -379,11 +380,4 @@ fn hash(key: &Key) -> u64 {
     let [a, b, c, d, e] = *words(key);
     let hash = mix(mix(mix(HASH_SEED.load() as u64, a), b), c);
     mix(mix(mix(hash, d), e), 0)
-}
-
-/// One round: every bit of both reaches the upper half, and the shift brings it down again.
-#[inline(always)]
-pub const fn mix(hash: u64, word: u64) -> u64 {
-    let product = (hash ^ word ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xd6e8_feb8_6659_fd93);
-    product ^ product >> 32
 }

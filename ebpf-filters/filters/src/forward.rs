@@ -18,12 +18,19 @@ use crate::packet::{Packet, note, subprogram};
 use crate::rewrite::{HopLimit, rewrite};
 use crate::route::{Answer, Route, route};
 use crate::ways::Hop;
-use crate::{flows, tables, ways};
+use crate::{dns_answer, flows, syn_cookies, tables, ways};
 
 /// Carries out the packet's verdict; the XDP action.
 #[inline(always)]
 pub fn forward(frame: Frame, packet: &mut Packet) -> u32 {
     if packet.event.verdict == Verdict::Drop as u8 {
+        // Some of what goes no further is answered in its sender's face.
+        if packet.event.reason == Reason::SynCookie as u16 {
+            return syn_cookies::answer_syn(frame.context(), packet);
+        }
+        if packet.event.reason == Reason::DnsGuard as u16 {
+            return dns_answer::answer(frame, packet);
+        }
         return xdp_action::XDP_DROP;
     }
     forward_packet(frame.context(), packet)
@@ -251,8 +258,9 @@ fn hand_over(frame: Frame, action: u32, ifindex: u32) -> Stage<u32> {
     }
 }
 
+/// Out of the port with this number.
 #[inline(always)]
-fn leave_by(number: u8) -> Stage<u32> {
+pub fn leave_by(number: u8) -> Stage<u32> {
     match EXITS.redirect(number as u32, 0) {
         Ok(action) => Stage::Continue(action),
         Err(_) => drop(Reason::Internal),

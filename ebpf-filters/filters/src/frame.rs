@@ -7,7 +7,11 @@
 use abi::Address;
 use abi::handover::Handover;
 use aya_ebpf::bindings::xdp_md;
-use aya_ebpf::helpers::{bpf_xdp_adjust_head, bpf_xdp_adjust_meta, bpf_xdp_get_buff_len};
+use aya_ebpf::helpers::generated::bpf_csum_diff;
+use aya_ebpf::helpers::{
+    bpf_xdp_adjust_head, bpf_xdp_adjust_meta, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
+    bpf_xdp_store_bytes,
+};
 use core::arch::asm;
 
 /// Headers begin before this offset; also what lets the verifier bound a variable one.
@@ -73,6 +77,39 @@ impl Frame {
         delta == 0 || unsafe { bpf_xdp_adjust_head(self.ctx, delta) } == 0
     }
 
+    /// Copies bytes from offset `at` to the beginning of `to`, which has room for more; whether the frame has so many.
+    #[inline(always)]
+    pub fn copy_out<const ROOM: usize>(self, at: u32, to: &mut [u8; ROOM], length: u32) -> bool {
+        let Some(length) = fitting::<ROOM>(length) else { return false };
+        // SAFETY: `fitting` has seen to it that there is room.
+        unsafe { bpf_xdp_load_bytes(self.ctx, at, to.as_mut_ptr().cast(), length) == 0 }
+    }
+
+    /// Copies the first bytes of `from`, which is longer by four, over the frame's from offset `at`: their sum, as one of
+    /// words in memory, in which bytes up to the end of the last word count.
+    #[inline(always)]
+    pub fn copy_in<const ROOM: usize>(self, at: u32, from: &[u8; ROOM], length: u32) -> Option<u64> {
+        let length = fitting::<ROOM>(length)?;
+        let words = fitting::<ROOM>((length + 3) & !3)?;
+        let start = from.as_ptr().cast_mut();
+        // SAFETY: `fitting` has seen to it that there are as many.
+        let (copied, sum) = unsafe {
+            (
+                bpf_xdp_store_bytes(self.ctx, at, start.cast(), length),
+                bpf_csum_diff(core::ptr::null_mut(), 0, start.cast(), words & !3, 0),
+            )
+        };
+        if copied != 0 || sum < 0 { None } else { Some(sum as u64) }
+    }
+
+    /// Ends the frame at `length` bytes, which it has.
+    #[inline(always)]
+    pub fn cut(self, length: u32) -> Option<()> {
+        let delta = length as i32 - self.length() as i32;
+        // SAFETY: the context is the program's own.
+        if delta < 0 && unsafe { bpf_xdp_adjust_tail(self.ctx, delta) } != 0 { None } else { Some(()) }
+    }
+
     /// Puts a note for the guard before the frame.
     #[inline(always)]
     pub fn hand_over(self, note: Handover) -> bool {
@@ -91,6 +128,18 @@ impl Frame {
         bytes.put_u32::<8>(note.ifindex);
         true
     }
+}
+
+/// A length from 1 to less than `ROOM`, a power of two, in a way that the verifier sees.
+#[inline(always)]
+fn fitting<const ROOM: usize>(length: u32) -> Option<u32> {
+    const { assert!(ROOM.is_power_of_two()) };
+    let mut length = u64::from(length);
+    // SAFETY: a mask that changes nothing of a length that fits; the compiler is not to know.
+    unsafe {
+        asm!("{length} &= {most}", length = inout(reg) length, most = const ROOM - 1, options(pure, nomem, nostack))
+    };
+    if length == 0 { None } else { Some(length as u32) }
 }
 
 /// `N` bytes that are known to lie within the frame. Values are as in memory unless a name says otherwise.

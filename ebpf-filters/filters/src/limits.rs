@@ -59,25 +59,25 @@ extern "C" fn meter_packet(packet: *mut Packet) -> u32 {
 fn admitted(packet: &mut Packet) -> Stage {
     let budgets = of(packet)?;
     if budgets.flows != 0 && flows::count(packet.event.municipality) >= budgets.flows && is_swept(packet.now_s) {
-        return refuse(packet, Limit::Flows);
+        return refuse(packet, Limit::Flows, Reason::Limited);
     }
     if packet.is(note::INSPECTOR) {
         return go_on();
     }
     let direction = packet.event.direction as usize & 1;
     if !sources::pay(packet, budgets, SOURCE_NEW_FLOWS) {
-        return refuse(packet, Limit::SourceNewFlows);
+        return refuse(packet, Limit::SourceNewFlows, Reason::Limited);
     }
     if !sources::pay(packet, budgets, PREFIX_NEW_FLOWS) {
-        return refuse(packet, Limit::PrefixNewFlows);
+        return refuse(packet, Limit::PrefixNewFlows, Reason::Limited);
     }
     let is_mail =
         packet.is_egress() && packet.event.protocol == protocol::TCP && is_smtp(packet.event.destination_port);
     if is_mail && pay(packet, SMTP, budgets.costs[SMTP]) == 0 {
-        return refuse(packet, Limit::Smtp);
+        return refuse(packet, Limit::Smtp, Reason::Limited);
     }
     if pay(packet, NEW_FLOWS | direction, budgets.costs[NEW_FLOWS | direction]) == 0 {
-        return refuse(packet, Limit::NewFlows);
+        return refuse(packet, Limit::NewFlows, Reason::Limited);
     }
     meter(packet)
 }
@@ -87,17 +87,17 @@ fn metered(packet: &mut Packet) -> Stage {
     let budgets = of(packet)?;
     let direction = packet.event.direction as usize & 1;
     if !sources::pay(packet, budgets, SOURCE_PACKETS) {
-        return refuse(packet, Limit::SourcePackets);
+        return refuse(packet, Limit::SourcePackets, Reason::Limited);
     }
     if !sources::pay(packet, budgets, PREFIX_PACKETS) {
-        return refuse(packet, Limit::PrefixPackets);
+        return refuse(packet, Limit::PrefixPackets, Reason::Limited);
     }
     if pay(packet, PACKETS | direction, budgets.costs[PACKETS | direction]) == 0 {
-        return refuse(packet, Limit::Packets);
+        return refuse(packet, Limit::Packets, Reason::Limited);
     }
     let bytes = budgets.costs[BYTES | direction].wrapping_mul(packet.event.length as u64);
     if pay(packet, BYTES | direction, bytes) == 0 {
-        return refuse(packet, Limit::Bits);
+        return refuse(packet, Limit::Bits, Reason::Limited);
     }
     go_on()
 }
@@ -197,10 +197,10 @@ fn own(municipality: u32) -> Option<&'static mut BudgetUse> {
 
 /// Drops for a limit, which is named and counted.
 #[inline(always)]
-fn refuse(packet: &mut Packet, limit: Limit) -> Stage {
+pub fn refuse(packet: &mut Packet, limit: Limit, reason: Reason) -> Stage {
     packet.event.limit = limit as u8;
     count_refusal(packet.event.municipality as u32, refusal_slot(limit as u8, packet.event.direction) as u32);
-    drop(Reason::Limited)
+    drop(reason)
 }
 
 #[unsafe(no_mangle)]

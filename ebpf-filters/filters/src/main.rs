@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! parse → sanity → municipality ─┬► spoofing → isolation → block → proxy → flow ─┬► decided
-//!                                │                                               └► inbound → rules → limits → create ► decided
+//!                                │       inbound → rules → SYN cookies → dns → limits → create ► decided
 //!                                └► (vouched for) flow ► decided
 //! decided ► forward ► account
 //! ```
@@ -18,6 +18,10 @@ mod atomic;
 mod block;
 mod create;
 mod decision;
+mod dns;
+mod dns_answer;
+mod dns_query;
+mod dns_zone;
 mod envelope;
 mod flow;
 mod flows;
@@ -35,16 +39,20 @@ mod municipality;
 mod nat;
 mod packet;
 mod parse;
+mod proxied;
 mod proxy;
 mod reflection;
 mod rewrite;
 mod route;
 mod rules;
 mod sanity;
+mod segment;
 mod sources;
 mod spoofing;
+mod syn_cookies;
 mod tables;
 mod tcp;
+mod tcp_options;
 mod vouch;
 mod ways;
 
@@ -118,6 +126,7 @@ fn judge(frame: Frame, packet: &mut Packet) -> Stage {
     reflection::reflection(packet)?;
     inbound::inbound(packet)?;
     let ruling = rules::rules(packet);
+    syn_cookies::syn_cookies(packet, ruling)?;
     create::create(frame, packet, ruling)
 }
 

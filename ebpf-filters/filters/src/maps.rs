@@ -6,7 +6,9 @@
 
 use abi::budget::{BudgetUse, Budgets, Pool};
 use abi::control::{Control, CounterRow, EventLosses};
+use abi::dns;
 use abi::event::Event;
+use abi::flood::{self, Cell};
 use abi::flow::{Bucket, FragmentKey, FragmentOwner};
 use abi::limits;
 use abi::nat::{self, Block, ClientBlocks, ClientKey, Inbound, PublicAddress};
@@ -17,6 +19,7 @@ use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::btf_maps::{Array, DevMap, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use aya_ebpf::{Global, macros::btf_map};
 
+use crate::dns_query::Query;
 use crate::packet::Packet;
 
 const MMAP: usize = BPF_F_MMAPABLE as usize;
@@ -34,7 +37,7 @@ const fn paired_halves(capacity: u32) -> usize {
 /// Two entries of a table of `u32`.
 pub type Pair = [u32; 2];
 
-/// The generation that judges, the replay clock, and what the maps were made for. 24 bytes, for the gateway's life.
+/// The generation that judges, the replay clock, and what the maps were made for. 40 bytes, for the gateway's life.
 #[btf_map]
 pub static CONTROL: Array<Control, 1, MMAP> = Array::new();
 
@@ -131,6 +134,16 @@ pub static BUDGET_USE: PerCpuArray<BudgetUse, { limits::MUNICIPALITIES as usize 
 /// Buckets of sources, a cache line a set: 4 MiB for half a million that send at one time.
 #[btf_map]
 pub static SOURCES: Array<[u64; limits::SOURCE_WAYS as usize], { limits::SOURCE_SETS as usize }, MMAP> = Array::new();
+/// Services and the SYNs that they get: 160 KiB.
+#[btf_map]
+pub static SYN_CELLS: Array<Cell, { flood::CELLS as usize }, MMAP> = Array::new();
+
+/// By municipality number: zones of its published DNS servers, and what their guard admits.
+#[btf_map]
+pub static DNS_GUARDS: Array<dns::Guard, { halves(limits::MUNICIPALITIES) }, MMAP> = Array::new();
+/// By municipality number and zone: what it is asked for. 9 KiB a municipality; never emptied by an apply.
+#[btf_map]
+pub static DNS_ZONES: Array<dns::Zone, { limits::MUNICIPALITIES as usize * dns::ZONES }, MMAP> = Array::new();
 
 /// Datagrams whose first fragment was passed; the oldest give way.
 #[btf_map]
@@ -174,6 +187,9 @@ pub static GUARD_DROPS: PerCpuArray<u64, 1> = PerCpuArray::new();
 /// The packet that this CPU is judging: more than the stack has room for beside the subprograms' frames.
 #[btf_map]
 pub static SCRATCH: PerCpuArray<Packet, 1> = PerCpuArray::new();
+/// The DNS query that this CPU is judging.
+#[btf_map]
+pub static DNS_QUERY: PerCpuArray<Query, 1> = PerCpuArray::new();
 
 /// 1: the clock is `CONTROL.replay_clock_ns`, every packet's event goes to `JUDGEMENT`, and nothing is forwarded.
 #[unsafe(no_mangle)]

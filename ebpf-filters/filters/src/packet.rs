@@ -111,6 +111,10 @@ pub mod note {
     pub const METERED: u32 = 1 << 14;
     /// It came by the hairpin: from a municipality, as if from the Internet.
     pub const HAIRPIN: u32 = 1 << 15;
+    /// Its connection began with a cookie.
+    pub const PROXIED: u32 = 1 << 16;
+    /// It stands for the SYN of such a connection.
+    pub const COOKIE: u32 = 1 << 17;
 }
 
 /// TCP flags as on the wire.

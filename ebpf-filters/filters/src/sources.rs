@@ -8,11 +8,11 @@
 use core::arch::asm;
 
 use abi::Address;
-use abi::budget::{Budgets, PREFIX_NEW_FLOWS, SOURCE_BURST, TICK};
+use abi::budget::{Budgets, PREFIX_NEW_FLOWS, PREFIX_PACKETS, SOURCE_BURST, TICK};
+use abi::hash::mix;
 use abi::limits::{SOURCE_SETS, SOURCE_WAYS};
 
 use crate::atomic::exchange_if;
-use crate::flows::mix;
 use crate::maps::{HASH_SEED, SOURCES};
 use crate::packet::{Packet, note};
 
@@ -28,6 +28,12 @@ const TRIES: u32 = 4;
 pub fn pay(packet: &Packet, budgets: &Budgets, what: usize) -> bool {
     let what = what | packet.event.direction as usize & 1;
     let cost = budgets.source_costs[what];
+    pay_cost(packet, what, cost)
+}
+
+/// Takes so much out of a bucket of whom the packet comes from; `what` with the direction's number in it.
+#[inline(always)]
+pub fn pay_cost(packet: &Packet, what: usize, cost: u32) -> bool {
     cost == 0 || spend_of_source(hash(packet, what), cost as u64, packet.event.time_ns >> TICK) != 0
 }
 
@@ -36,7 +42,7 @@ pub fn pay(packet: &Packet, budgets: &Budgets, what: usize) -> bool {
 fn hash(packet: &Packet, what: usize) -> u64 {
     let Address([a, b, c, d]) = packet.event.source;
     let (mut upper, mut lower) = ((a as u64) << 32 | b as u64, (c as u64) << 32 | d as u64);
-    let is_prefix = what >= PREFIX_NEW_FLOWS;
+    let is_prefix = matches!(what & !1, PREFIX_NEW_FLOWS | PREFIX_PACKETS);
     if packet.is(note::V4) {
         lower &= if is_prefix { !(0xff_u32.to_be() as u64) } else { u64::MAX };
     } else if !packet.is_egress() {

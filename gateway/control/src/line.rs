@@ -73,6 +73,9 @@ pub struct Line {
     /// How much of a budget is used; the line is about that budget, not about a packet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<BudgetLine>,
+    /// A zone of published DNS servers; the line is about that, not about a packet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<DnsLine>,
     /// What the inspector saw of a connection that has ended; the line is about that connection, not about a packet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Box<TlsLine>>,
@@ -90,6 +93,17 @@ pub struct BudgetLine {
     pub used_ratio: f64,
     /// What the policy allows.
     pub most: Option<u64>,
+}
+
+/// A zone that is under attack by queries for random names, or no longer. The line's `verdict` is `warning`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DnsLine {
+    /// `began` or `ended`.
+    pub state: String,
+    /// Its name; none: names that are in no zone of the municipality's.
+    pub zone: Option<String>,
+    /// About how many different names it was asked for within the present four seconds.
+    pub names: u64,
 }
 
 /// A connection as the inspector saw it. The line's `verdict` is what was done (`splice`, `inspect` or `block`), its

@@ -1,6 +1,7 @@
 //! The running gateway at one moment. Field names are those of metrics and events.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use policy::overlay::{Isolation, Origin};
 use serde::{Deserialize, Serialize};
@@ -116,6 +117,12 @@ pub struct MunicipalityStatus {
     /// Its budgets.
     #[serde(default)]
     pub limits: Vec<LimitStatus>,
+    /// Its services that are under attack, and answer with SYN cookies.
+    #[serde(default)]
+    pub attacked: Vec<SocketAddr>,
+    /// Its published DNS servers; none: it has none that are guarded.
+    #[serde(default)]
+    pub dns: Option<DnsStatus>,
     /// Its inspector; none: no rule inspects anything of it.
     #[serde(default)]
     pub inspector: Option<InspectorStatus>,
@@ -125,6 +132,30 @@ pub struct MunicipalityStatus {
     /// Names that applications refuse our certificates for; none: the policy does not ask for them.
     #[serde(default)]
     pub bypass: Option<BypassStatus>,
+}
+
+/// A municipality's guarded DNS servers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DnsStatus {
+    /// Addresses.
+    pub servers: Vec<String>,
+    /// The zones that are told apart.
+    pub zones: Vec<DnsZoneStatus>,
+    /// Queries that the gateway answered itself because their source was over its rate.
+    pub answered_for_source: u64,
+    /// Queries that it answered because their zone was under attack.
+    pub answered_for_zone: u64,
+}
+
+/// A zone of theirs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DnsZoneStatus {
+    /// Its name; none: all names that are in no zone that is named.
+    pub zone: Option<String>,
+    /// Whether it is under attack.
+    pub attacked: bool,
+    /// About how many different names it was asked for within the present four seconds.
+    pub names: u64,
 }
 
 /// How much of a municipality's NAT pool is in clients' blocks of ports.

@@ -11,7 +11,7 @@ use abi::budget::{BudgetUse, Pool};
 use abi::control::Control;
 use abi::event::Event;
 use abi::flow::{Bucket, FragmentKey, FragmentOwner};
-use abi::limits::NAT_ADDRESSES_AT_MOST;
+use abi::limits::{NAT_ADDRESSES_AT_MOST, REPLAY_HASH_SEED};
 use abi::ports::{HAIRPIN, INSPECTOR, Port, ROLE_HAIRPIN, ROLE_INSPECTOR, ROLE_UPLINK};
 use abi::{Direction, Reason, Verdict};
 use aya::Ebpf;
@@ -102,6 +102,8 @@ pub struct Engine {
     nat: Nat,
     pools: Mapping,
     sources: Mapping,
+    syn_cells: Mapping,
+    dns_zones: Mapping,
     budget_use: PerCpuArray<MapData, Value<BudgetUse>>,
     entry: Option<Entry>,
     /// Whose number of flows the policy limits, and to how many.
@@ -120,13 +122,13 @@ impl Engine {
             capacities: size.capacities,
             flow_buckets: size.flow_buckets.next_power_of_two(),
             nat_addresses: size.nat_addresses,
-            hash_seed: 0x6267_7331,
+            hash_seed: REPLAY_HASH_SEED,
         };
         let mut object = load::load(&globals, None)?;
         let program: &mut Xdp = load::program(&mut object, "gateway")?;
         program.load().map_err(|error| Error::refused("gateway", error))?;
         let tables = Tables::open(&object)?;
-        tables.sign(globals.flow_buckets);
+        tables.sign(globals.flow_buckets, abi::cookie::REPLAY_KEY);
         let inspectors = InspectorWords::of(&object)?;
         (0..abi::limits::MUNICIPALITIES as u16).for_each(|number| inspectors.set(number, InspectorState::Serving));
         Ok(Self {
@@ -139,6 +141,8 @@ impl Engine {
             nat: Nat::take(&mut object)?,
             pools: load::mapping(&object, "POOLS")?,
             sources: load::mapping(&object, "SOURCES")?,
+            syn_cells: load::mapping(&object, "SYN_CELLS")?,
+            dns_zones: load::mapping(&object, "DNS_ZONES")?,
             budget_use: load::take(&mut object, "BUDGET_USE")?,
             entry: None,
             flow_budgets: Vec::new(),
@@ -167,9 +171,10 @@ impl Engine {
         self.tables.control()
     }
 
-    /// Forgets all flows and fragments and port blocks, and what was used up of budgets.
+    /// Forgets all flows and fragments and port blocks, what was used up of budgets, who is under attack, and what DNS servers
+    /// were asked.
     pub fn forget_flows(&mut self) -> Result<(), Error> {
-        for map in [&self.flows, &self.pools, &self.sources] {
+        for map in [&self.flows, &self.pools, &self.sources, &self.syn_cells, &self.dns_zones] {
             map.zero(0, map.len());
         }
         self.swept_s = 0;

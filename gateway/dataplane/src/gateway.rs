@@ -7,6 +7,8 @@
 
 mod attach;
 mod budgets;
+mod dns;
+mod flood;
 mod hairpin;
 mod inspectors;
 mod pins;
@@ -14,6 +16,7 @@ mod ports;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 
 use abi::ports::{Port, ROLE_ACCESS, ROLE_UPLINK, SlowPath, Trunk};
@@ -37,6 +40,8 @@ use crate::readings::{self, Readings};
 use inspectors::Inspectors;
 
 pub use budgets::BudgetReading;
+pub use dns::ZoneReading;
+pub use flood::Attacked;
 pub use inspectors::InspectorWay;
 pub use pins::{detach, is_pinned, lock_patiently, mount_bpffs};
 
@@ -62,6 +67,8 @@ pub struct Gateway {
     flows: Mappable,
     nat: Nat,
     pools: Mapping,
+    syn_cells: Mapping,
+    dns_zones: Mapping,
     events: Option<Events>,
     adopted: bool,
     ports: BTreeMap<String, AttachedPort>,
@@ -85,6 +92,16 @@ pub struct AttachedPort {
     pub ifindex: u32,
 }
 
+/// Random: nobody outside may know it.
+fn cookie_key() -> Result<[u64; 2], Error> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|error| Error::file("/dev/urandom", error))?;
+    let [a, b, c, d, e, f, g, h, rest @ ..] = bytes;
+    Ok([u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u64::from_ne_bytes(rest)])
+}
+
 impl Gateway {
     /// Loads the programs, taking over what is pinned. Attaches nothing to ports that do not carry them already.
     pub fn start(config: Config) -> Result<Self, Error> {
@@ -101,7 +118,7 @@ impl Gateway {
         let mut object = load::load(&globals, Some(&config.pins.join(pins::MAPS)))?;
         let tables = Tables::open(&object)?;
         if pinned.is_none() {
-            tables.sign(globals.flow_buckets);
+            tables.sign(globals.flow_buckets, cookie_key()?);
         }
         load::program::<Xdp>(&mut object, "gateway")?.load().map_err(|error| Error::refused("gateway", error))?;
         for name in ["guard", "from_namespace"] {
@@ -128,6 +145,8 @@ impl Gateway {
             flows: Mappable::of(&object, "FLOWS")?,
             nat: Nat::take(&mut object)?,
             pools: load::mapping(&object, "POOLS")?,
+            syn_cells: load::mapping(&object, "SYN_CELLS")?,
+            dns_zones: load::mapping(&object, "DNS_ZONES")?,
             events: Some(Events::new(load::take_events(&mut object)?)),
             adopted: tables.generation() != 0,
             ports: BTreeMap::new(),

@@ -62,13 +62,16 @@ pub fn load(globals: &Globals, pins: Option<&Path>) -> Result<Ebpf, Error> {
 }
 
 /// Every map of the object.
-pub const MAPS: [&str; 42] = [
+pub const MAPS: [&str; 46] = [
     "ATTACHMENTS",
     "BUDGETS",
     "BUDGET_USE",
     "CLASSES",
     "CONTROL",
     "COUNTERS",
+    "DNS_GUARDS",
+    "DNS_QUERY",
+    "DNS_ZONES",
     "EVENTS",
     "EVENT_LOSSES",
     "EXITS",
@@ -98,6 +101,7 @@ pub const MAPS: [&str; 42] = [
     "SET_HITS",
     "SLOW_PATHS",
     "SOURCES",
+    "SYN_CELLS",
     "TRUNKS",
     "V4_ROOT",
     "V6_ROOT",

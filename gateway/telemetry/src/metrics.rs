@@ -43,6 +43,10 @@ pub struct Snapshot {
     pub bypass: BTreeMap<String, Bypassed>,
     /// What became of budgets.
     pub limits: LimitReading,
+    /// Services under attack, by municipality.
+    pub attacked: BTreeMap<String, u64>,
+    /// By municipality with guarded DNS servers: its zones that are under attack.
+    pub dns: BTreeMap<String, u64>,
     /// What lies over the policy.
     pub overlays: OverlayCounts,
     /// When the daemon started, seconds since 1970.
@@ -120,6 +124,8 @@ pub fn encode(snapshot: &Snapshot) -> anyhow::Result<String> {
     bypass(&registry, &snapshot.bypass)?;
     limits(&registry, &snapshot.limits)?;
     overlays(&registry, &snapshot.overlays)?;
+    flood(&registry, &snapshot.attacked)?;
+    dns(&registry, &snapshot.dns)?;
     let flows = IntGaugeVec::new(Opts::new("bangasa_flows", "live flows, by municipality"), &["municipality"])?;
     for (municipality, count) in &snapshot.flows {
         flows.with_label_values(&[municipality]).set(clamp(*count));
@@ -264,6 +270,17 @@ fn nat(registry: &Registry, nat: &BTreeMap<String, [u64; 5]>) -> anyhow::Result<
     Ok(())
 }
 
+/// Floods of random names.
+fn dns(registry: &Registry, attacked: &BTreeMap<String, u64>) -> anyhow::Result<()> {
+    let help =
+        "zones of guarded DNS servers that are asked for too many different names: UDP queries are answered truncated";
+    let zones = IntGaugeVec::new(Opts::new("bangasa_dns_zones_under_attack", help), &["municipality"])?;
+    for (municipality, count) in attacked {
+        zones.with_label_values(&[municipality]).set(clamp(*count));
+    }
+    register(registry, zones)
+}
+
 /// Names that are not, or may soon not be, opened.
 fn bypass(registry: &Registry, bypass: &BTreeMap<String, Bypassed>) -> anyhow::Result<()> {
     let help = "names that applications refuse our certificates for, by what has become of them (candidate, suggested, \
@@ -296,6 +313,17 @@ fn limits(registry: &Registry, reading: &LimitReading) -> anyhow::Result<()> {
     }
     register(registry, limited)?;
     register(registry, used)
+}
+
+/// What is under attack.
+fn flood(registry: &Registry, attacked: &BTreeMap<String, u64>) -> anyhow::Result<()> {
+    let help = "services (address and TCP port) under attack, which answer with SYN cookies, by municipality; the SYNs that were \
+                answered are in bangasa_packets_total with reason syn_cookie";
+    let services = IntGaugeVec::new(Opts::new("bangasa_flood_services", help), &["municipality"])?;
+    for (municipality, count) in attacked {
+        services.with_label_values(&[municipality]).set(clamp(*count));
+    }
+    register(registry, services)
 }
 
 /// What operators laid over the policy.
@@ -374,6 +402,17 @@ mod tests {
         }
         for reason in Reason::ALL {
             assert!(text.contains(reason.help()), "{} is not explained", reason.name());
+        }
+    }
+
+    #[test]
+    fn services_under_attack_are_counted() {
+        let attacked = BTreeMap::from([("sendai".to_owned(), 2), ("tome".to_owned(), 0)]);
+        let text = encode(&Snapshot { attacked, ..Snapshot::default() }).unwrap();
+        for line in
+            [r#"bangasa_flood_services{municipality="sendai"} 2"#, r#"bangasa_flood_services{municipality="tome"} 0"#]
+        {
+            assert!(text.contains(line), "{text}");
         }
     }
 

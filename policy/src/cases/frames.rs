@@ -54,8 +54,42 @@ pub(super) fn udp(from: &str, to: &str) -> Vec<u8> {
 
 /// A UDP datagram with so much data.
 pub(super) fn udp_of(from: &str, to: &str, payload_len: usize) -> Vec<u8> {
+    udp_with(from, to, &vec![0; payload_len])
+}
+
+/// A UDP datagram with this data.
+pub(super) fn udp_with(from: &str, to: &str, data: &[u8]) -> Vec<u8> {
     let (from, to) = (socket(from), socket(to));
-    written(ip(from.ip(), to.ip()).udp(from.port(), to.port()), &vec![0; payload_len])
+    written(ip(from.ip(), to.ip()).udp(from.port(), to.port()), data)
+}
+
+/// A DNS message with a question.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    pub(super) name: String,
+    pub(super) is_answer: bool,
+    pub(super) opcode: u8,
+    /// How many there are, by the header.
+    pub(super) questions: u8,
+    pub(super) answers: u8,
+}
+
+impl Message {
+    /// Asks for the address of a name; `.` is the root.
+    pub(super) fn query(name: &str) -> Self {
+        Self { name: name.to_owned(), is_answer: false, opcode: 0, questions: 1, answers: 0 }
+    }
+
+    pub(super) fn octets(&self) -> Vec<u8> {
+        let flags = u8::from(self.is_answer) << 7 | self.opcode << 3 | 1;
+        let mut octets = vec![0x12, 0x34, flags, 0, 0, self.questions, 0, self.answers, 0, 0, 0, 0];
+        for label in self.name.split('.').filter(|label| !label.is_empty()) {
+            octets.push(u8::try_from(label.len()).expect("a label"));
+            octets.extend(label.bytes());
+        }
+        octets.extend([0, 0, 1, 0, 1]);
+        octets
+    }
 }
 
 /// An echo request of either family.

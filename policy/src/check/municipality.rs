@@ -7,6 +7,7 @@ use abi::Direction;
 use abi::limits::POOL_ADDRESSES;
 use ipnet::IpNet;
 
+use super::dns;
 use super::http::{self, ResolvedHttp};
 use super::inbound;
 use super::limits;
@@ -16,7 +17,7 @@ use super::ranges::Ranges;
 use super::rules::{self, Home, ResolvedRule, Section, Sections};
 use super::sets::Sets;
 use super::tls::{self, ResolvedTls};
-use crate::checked::{Action, Attachment, Budgets, Isolation, Municipality, Proxy, Rules};
+use crate::checked::{Action, Attachment, Budgets, Dns, Isolation, Municipality, Proxy, Rules};
 use crate::diagnostic::{Problem, Report, Span, Spanned};
 use crate::parse::raw::{Item, List, RawIsolation, RawMunicipality, RawPrefecture};
 
@@ -31,6 +32,7 @@ pub(crate) struct Town<'r> {
     pub published: Vec<Spanned<IpNet>>,
     pub pool: Vec<Ipv4Addr>,
     isolation: Isolation,
+    dns: Option<Dns>,
     proxy: Option<Proxy>,
     pub egress: Vec<ResolvedRule<'r>>,
     pub ingress: Vec<ResolvedRule<'r>>,
@@ -72,8 +74,9 @@ pub(crate) fn municipality<'r>(
     }
     inbound::check(raw, &published, report);
     limits::check(&raw.limits, report);
+    let dns = dns::resolve(raw, &own, known, report);
     let proxy = prefecture.and_then(|prefecture| proxy::resolve(prefecture, raw, report));
-    Town { raw, pool: pool(raw, &published, report), published, isolation, proxy, egress, ingress, tls, http }
+    Town { raw, pool: pool(raw, &published, report), published, isolation, dns, proxy, egress, ingress, tls, http }
 }
 
 fn resolved_sections<'r>(raw: &'r RawMunicipality, sets: &mut Sets) -> Sections<'r> {
@@ -242,7 +245,9 @@ impl Town<'_> {
             sections: raw.sections.iter().map(|(name, list)| (name.value.clone(), sorted(&list.items))).collect(),
             isolation: self.isolation.clone(),
             proxy: self.proxy.clone(),
+            syn_cookies: raw.syn_cookies,
             limits: Budgets(raw.limits.iter().map(|limit| (limit.budget, limit.number)).collect()),
+            dns: self.dns.clone(),
             egress: rules(raw.egress.default, &self.egress)?,
             ingress: rules(raw.ingress.default, &self.ingress)?,
             tls: self.tls.finish(report)?,

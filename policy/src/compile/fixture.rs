@@ -48,6 +48,8 @@ pub(crate) fn municipality(id: &str, vlan: u16) -> Municipality {
         isolation: Isolation::None,
         proxy: None,
         limits: Default::default(),
+        syn_cookies: None,
+        dns: None,
         egress: Rules { default: Action::Deny, rules: Vec::new() },
         ingress: Rules { default: Action::Deny, rules: Vec::new() },
         tls: Tls::default(),

@@ -3,7 +3,7 @@
 use super::Severity::{self, Error, Warning};
 
 /// Every code, how bad it is, and what it says. Sorted.
-pub const CODES: [(&str, Severity, &str); 79] = [
+pub const CODES: [(&str, Severity, &str); 81] = [
     ("ambiguous-owner", Warning, "a public prefix is claimed by two municipalities, so that neither owns it"),
     (
         "bad-address",
@@ -32,10 +32,12 @@ pub const CODES: [(&str, Severity, &str); 79] = [
     ("bad-size", Error, "not a size with its unit, or too large a one"),
     ("bad-slug", Error, "an id with other characters than ids have"),
     ("bad-span", Error, "not a span of time with its unit, or too short or long a one"),
+    ("bad-syn-cookies", Error, "rates of SYNs that begin and end no attack"),
     ("bad-tenant", Error, "not a tenant, or none at all"),
     ("bad-value", Error, "not one of the words that a key may have"),
     ("bad-vlan", Error, "not a VLAN, or not one or two of them"),
     ("capacity", Error, "more than the gateway's tables hold"),
+    ("dns-outside-prefixes", Error, "a guarded DNS server that is none of the municipality's addresses"),
     ("duplicate-attachment", Error, "a port and VLAN given twice"),
     ("duplicate-id", Error, "two municipalities with one id"),
     ("duplicate-port", Error, "a port named twice"),

@@ -56,8 +56,11 @@ fn carried(asked: &Asked) -> (IpNumber, Vec<u8>) {
             (IpNumber::TCP, header.to_bytes().to_vec())
         }
         (Carried::Udp { source, destination }, _) => {
-            let header = UdpHeader { source_port: source, destination_port: destination, length: 8, checksum: 0 };
-            (IpNumber::UDP, header.to_bytes().to_vec())
+            // What a guarded DNS server is asked: the name servers of the root.
+            let data: &[u8] = if destination == DNS { &QUERY } else { &[] };
+            let length = 8 + data.len() as u16;
+            let header = UdpHeader { source_port: source, destination_port: destination, length, checksum: 0 };
+            (IpNumber::UDP, [header.to_bytes().as_slice(), data].concat())
         }
         (Carried::Echo, IpAddr::V4(_)) => {
             let header = Icmpv4Header::with_checksum(Icmpv4Type::EchoRequest(ECHO), &[]);
@@ -78,6 +81,8 @@ fn v6(address: IpAddr) -> [u8; 16] {
     }
 }
 
+const DNS: u16 = abi::dns::PORT;
+const QUERY: [u8; 17] = [0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
 const HOP_LIMIT: u8 = 64;
 const ECHO: IcmpEchoHeader = IcmpEchoHeader { id: 1, seq: 1 };
 /// Locally administered addresses; no stage looks at them.

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use abi::{Direction, Reason, Verdict};
 
 use super::crossing::{Crossing, Exit};
+use super::flow::Beginning;
 use super::flows::{Flow, Flows, Key, Progress};
 use super::nat::{Nat, nat};
 use super::packet::{Packet, Transport};
@@ -19,7 +20,7 @@ pub(crate) fn create(
     x: &mut Crossing,
     municipality: &Municipality,
     packet: &Packet,
-    key: Key,
+    Beginning { key, redeemed }: Beginning,
     server: Option<Key>,
     decision: Decision,
     flows: &mut Flows,
@@ -44,6 +45,7 @@ pub(crate) fn create(
         }
     };
     let progress = match (&packet.transport, verdict) {
+        (Transport::Tcp(..), _) if let Some(redeemed) = redeemed => Progress::Tcp(Connection::redeemed(redeemed)),
         (Transport::Tcp(_, segment), Verdict::Inspect) => Progress::Tcp(Connection::inspected(segment)),
         (Transport::Tcp(_, segment), _) => Progress::Tcp(Connection::opened_by(segment)),
         // Answers come from the inspector, and do not pass here.

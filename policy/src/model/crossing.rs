@@ -6,9 +6,11 @@ use std::sync::Arc;
 use abi::{Direction, Limit, Reason, Verdict};
 
 use super::Effects;
+use super::dns::Asked;
 use super::inspector::Down;
 use super::limits::Used;
 use super::prefecture::{Municipality, Prefecture, Rule, Sender};
+use super::syn_cookies::Services;
 use super::trace::{Stage, Trace};
 
 /// A packet on its way.
@@ -24,6 +26,8 @@ pub(crate) struct Crossing<'a> {
     /// Bytes of the frame.
     pub(crate) length: u64,
     pub(crate) used: &'a mut Used,
+    pub(crate) services: &'a mut Services,
+    pub(crate) asked: &'a mut Asked,
     pub(crate) trace: &'a mut Trace,
     /// Whose packet it is, once known.
     pub(crate) municipality: Option<&'a Municipality>,

@@ -135,15 +135,36 @@ fn source(x: &mut Crossing, asking: &Asking<'_>, limit: Limit) -> ControlFlow<Ex
         }
         (address, ..) => address,
     };
-    let now = x.now_ns >> TICK;
-    let key = (asking.municipality.id.clone(), limit, x.direction, whose);
-    let full_at = x.used.sources.entry(key).or_default();
-    let owed = full_at.saturating_sub(now) + u64::from(source_cost(rate));
-    if owed > SOURCE_BURST {
-        return refuse(x, asking, limit);
+    match pay_for(x, asking.municipality, whose, limit, rate) {
+        true => ControlFlow::Continue(()),
+        false => refuse(x, asking, limit),
     }
-    *full_at = now + owed;
-    ControlFlow::Continue(())
+}
+
+/// Takes a packet from the Internet out of its source's bucket for something that is not among `[limits]`.
+pub(crate) fn pay_as_source(
+    x: &mut Crossing,
+    municipality: &Municipality,
+    packet: &Packet,
+    limit: Limit,
+    rate: u64,
+) -> bool {
+    let whose = match packet.source {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        address => address,
+    };
+    pay_for(x, municipality, whose, limit, rate)
+}
+
+fn pay_for(x: &mut Crossing, municipality: &Municipality, whose: IpAddr, limit: Limit, rate: u64) -> bool {
+    let now = x.now_ns >> TICK;
+    let full_at = x.used.sources.entry((municipality.id.clone(), limit, x.direction, whose)).or_default();
+    let owed = full_at.saturating_sub(now) + u64::from(source_cost(rate));
+    let may = owed <= SOURCE_BURST;
+    if may {
+        *full_at = now + owed;
+    }
+    may
 }
 
 /// `flows 200000, packets_per_second 90000`: those of a direction.

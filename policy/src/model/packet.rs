@@ -57,6 +57,8 @@ pub(crate) struct Packet {
     pub(crate) source_route: bool,
     pub(crate) fragment: Option<Fragment>,
     pub(crate) transport: Transport,
+    /// What a UDP datagram to a DNS server carries; of others nobody asks.
+    pub(crate) data: Vec<u8>,
 }
 
 /// The place of a packet in its datagram.

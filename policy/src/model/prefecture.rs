@@ -80,6 +80,8 @@ pub(crate) struct Municipality {
     pub(crate) blocks: PortBlocks,
     pub(crate) inbound: Vec<checked::Inbound>,
     pub(crate) limits: checked::Budgets,
+    pub(crate) syn_cookies: checked::SynCookies,
+    pub(crate) dns: Option<checked::Dns>,
     egress: Rules,
     ingress: Rules,
 }
@@ -157,7 +159,7 @@ impl Prefecture {
             ports: uplinks.chain(accesses).collect(),
             attachments: HashMap::new(),
             double_tagged: HashSet::new(),
-            municipalities: policy.municipalities.iter().map(|it| Municipality::new(it, &mut known)).collect(),
+            municipalities: policy.municipalities.iter().map(|it| Municipality::new(it, policy, &mut known)).collect(),
             by_id: HashMap::new(),
             block: policy.block.iter().filter_map(|name| Some((name.clone(), set(policy, name)?))).collect(),
             essential: AddressSet::new(&policy.essential),
@@ -209,7 +211,7 @@ impl Prefecture {
 }
 
 impl Municipality {
-    fn new(municipality: &checked::Municipality, known: &mut Known) -> Self {
+    fn new(municipality: &checked::Municipality, policy: &Policy, known: &mut Known) -> Self {
         let gateway = municipality.attachments.iter().flat_map(|attachment| &attachment.addresses);
         Self {
             id: municipality.id.as_str().into(),
@@ -227,6 +229,8 @@ impl Municipality {
             blocks: municipality.nat_blocks,
             inbound: municipality.inbound.clone(),
             limits: municipality.limits.clone(),
+            syn_cookies: policy.syn_cookies_of(municipality),
+            dns: municipality.dns.clone(),
             egress: Rules::new(&municipality.egress, known),
             ingress: Rules::new(&municipality.ingress, known),
         }

@@ -34,6 +34,10 @@ pub enum Stage {
     Inbound,
     /// Baseline, municipality rules, default.
     Rules,
+    /// Is the service that it asks for under attack; only where SYN cookies are on.
+    SynCookies,
+    /// Is it a query that a published DNS server is spared; only where there is a guard.
+    Dns,
     /// Budgets of the municipality and of single sources; only where there are any.
     Limits,
     /// Address translation and the new flow.
@@ -63,6 +67,8 @@ impl Stage {
             Self::Reflection => "reflection",
             Self::Inbound => "inbound",
             Self::Rules => "rules",
+            Self::SynCookies => "syn cookies",
+            Self::Dns => "dns",
             Self::Limits => "limits",
             Self::Create => "create",
             Self::Hairpin => "hairpin",

@@ -4,9 +4,11 @@ mod http;
 mod proxy;
 mod tls;
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
-use crate::checked::{Action, Budget, Flood, PortBlocks, Service, WhenDown};
+use crate::checked::{Action, Budget, Dns, Flood, PortBlocks, Service, SynCookies, WhenDown};
 use crate::diagnostic::{Span, Spanned};
 pub(crate) use http::{RawHttp, RawHttpRule, RawTenants};
 pub(crate) use proxy::{Direct, RawProxy};
@@ -78,6 +80,8 @@ pub(crate) struct RawMunicipality {
     pub sections: Vec<(Spanned<String>, List<Spanned<IpNet>>)>,
     pub isolation: RawIsolation,
     pub limits: Vec<RawLimit>,
+    pub syn_cookies: Option<SynCookies>,
+    pub dns: Option<RawDns>,
     pub egress: RawRules,
     pub ingress: RawRules,
     pub tls: RawTls,
@@ -101,6 +105,15 @@ pub(crate) struct RawInbound {
     pub services: List<Spanned<Service>>,
     /// The server, and its port if it is another.
     pub to: Option<Spanned<(std::net::Ipv4Addr, Option<u16>)>>,
+}
+
+/// `[dns]`.
+#[derive(Debug)]
+pub(crate) struct RawDns {
+    pub servers: List<Spanned<IpAddr>>,
+    pub zones: List<Spanned<String>>,
+    /// Its numbers; without servers and zones.
+    pub dns: Dns,
 }
 
 /// One number of `[limits]`.

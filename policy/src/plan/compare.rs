@@ -9,7 +9,7 @@ use super::http;
 use super::rules::{self, action};
 use super::tls;
 use super::{Change, Entries, Fate, MunicipalityPlan, Plan, SHOWN};
-use crate::checked::{Budgets, Http, Isolation, Municipality, Policy, Prefixes, Proxy, Rules, Set, Tls};
+use crate::checked::{Budgets, Dns, Http, Isolation, Municipality, Policy, Prefixes, Proxy, Rules, Set, Tls};
 
 pub(super) fn policies(old: Option<&Policy>, new: &Policy) -> Plan {
     let nothing = Policy::default();
@@ -31,6 +31,8 @@ pub(super) fn policies(old: Option<&Policy>, new: &Policy) -> Plan {
     prefecture.list("essential services", &old.essential, &new.essential);
     let word = |policy: &Policy| if policy.flood.reflection { "dropped" } else { "left to the rules" };
     prefecture.value("what looks like reflection", word(old), word(new));
+    let cookies = |policy: &Policy| policy.flood.syn_cookies.to_string();
+    prefecture.value("syn cookies", &cookies(old), &cookies(new));
     prefecture.0.extend(rules::compare("baseline", &old.baseline, &new.baseline, &mut compared));
     tls::prefecture(&mut prefecture, old, new, &mut compared);
     http::http(&mut prefecture, &old.http, &new.http, &mut compared);
@@ -77,6 +79,8 @@ fn absent(municipality: &Municipality) -> Municipality {
         isolation: Isolation::None,
         proxy: None,
         limits: Budgets::default(),
+        syn_cookies: None,
+        dns: None,
         egress: closed(&municipality.egress),
         ingress: closed(&municipality.ingress),
         tls: Tls { rules: Vec::new(), ..municipality.tls.clone() },
@@ -146,10 +150,23 @@ impl Changes {
         }
         self.isolation(&old.isolation, &new.isolation);
         self.proxy(old.proxy.as_ref(), new.proxy.as_ref());
+        self.dns(old.dns.as_ref(), new.dns.as_ref());
         let budgets: BTreeMap<_, _> = old.limits.0.iter().chain(&new.limits.0).collect();
         for budget in budgets.into_keys() {
             self.option(&format!("limit {budget}"), old.limits.0.get(budget), new.limits.0.get(budget));
         }
+        self.option("syn cookies", old.syn_cookies, new.syn_cookies);
+    }
+
+    fn dns(&mut self, old: Option<&Dns>, new: Option<&Dns>) {
+        let list = |it: Option<&Dns>, of: fn(&Dns) -> Vec<String>| it.map(of).unwrap_or_default();
+        let servers: fn(&Dns) -> Vec<String> = |it| it.servers.iter().map(ToString::to_string).collect();
+        self.list("guarded dns servers", &list(old, servers), &list(new, servers));
+        let zones: fn(&Dns) -> Vec<String> = |it| it.zones.clone();
+        self.list("dns zones", &list(old, zones), &list(new, zones));
+        self.option("dns queries per source", old.map(|it| it.queries_per_source), new.map(|it| it.queries_per_source));
+        let names = |it: &Dns| format!("{} to {}", it.enter, it.leave);
+        self.option("dns names", old.map(names), new.map(names));
     }
 
     fn isolation(&mut self, old: &Isolation, new: &Isolation) {

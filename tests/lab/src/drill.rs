@@ -3,7 +3,9 @@
 //! A drill is a file in `drill/` with a [`Drill`], and a line in [`DRILLS`].
 
 mod cut_off;
+mod dns_pulses;
 mod open_relay;
+mod surge;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -23,7 +25,7 @@ pub struct Drill {
     pub step: Step,
 }
 
-const DRILLS: [Drill; 2] = [cut_off::DRILL, open_relay::DRILL];
+const DRILLS: [Drill; 4] = [cut_off::DRILL, open_relay::DRILL, dns_pulses::DRILL, surge::DRILL];
 
 /// Goes through one drill, or all of them; success only if every promise was kept.
 pub fn practise(policy: &Path, name: &str, json: bool) -> Result<ExitCode> {

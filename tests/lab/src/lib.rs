@@ -7,6 +7,7 @@
 pub mod authorities;
 pub mod count;
 pub mod daemon;
+pub mod dns;
 pub mod events;
 pub mod frame;
 pub mod http3;

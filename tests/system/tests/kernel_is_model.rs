@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use abi::{Direction, Verdict};
+use abi::{Direction, Reason, Verdict};
 use dataplane::engine::{Engine, EngineSize};
 use policy::model::InspectorState;
 use policy::{CompiledPolicy, Judgement, Model, Numbering, Source};
@@ -52,7 +52,9 @@ fn kernel_and_model_agree_on_random_policies_and_packets() {
 
 /// The packets must have reached every stage: else the property would say little.
 fn assert_reached(reasons: &BTreeMap<String, u64>) {
-    let never = ["no_policy", "flow_table_full", "no_route", "hop_limit", "too_big", "internal"];
+    // `dns_pulses.rs` asks guarded DNS servers.
+    let never =
+        ["no_policy", "flow_table_full", "no_route", "hop_limit", "too_big", "internal", "dns_guard", "bad_query"];
     let missing: Vec<_> = abi::Reason::ALL
         .iter()
         .map(|reason| reason.name())
@@ -60,7 +62,8 @@ fn assert_reached(reasons: &BTreeMap<String, u64>) {
         .collect();
     // A budget of events drops nothing. Random packets are small, and hardly ever begin mail connections: the verdict tables
     // have those.
-    let elsewhere = [abi::Limit::Events, abi::Limit::Bits, abi::Limit::Smtp];
+    let elsewhere =
+        [abi::Limit::Events, abi::Limit::Bits, abi::Limit::Smtp, abi::Limit::DnsQueries, abi::Limit::DnsNames];
     let limits = abi::Limit::ALL.iter().filter(|limit| !elsewhere.contains(limit));
     let limits = limits.map(|limit| format!("limited by {}", limit.name()));
     let unmet: Vec<_> = limits.filter(|name| !reasons.contains_key(name)).collect();
@@ -113,6 +116,9 @@ fn run_shard(seed: u64, shard: u64, policies: u64, packets: u64) -> BTreeMap<Str
                 .then(|| (IpAddr::from(event.public_address.to_ne_bytes()), event.public_port));
             let translation = effects.translation.map(|(address, port)| (IpAddr::V4(address), port));
             assert_eq!(public, translation, "translations differ, seed {seed} shard {shard} packet {number}");
+            if expected.reason == Reason::SynCookie {
+                traffic.note_cookie(&mut rng, &arrival, (now_ns / 1_000_000_000) as u32);
+            }
             if matches!(expected.verdict, Verdict::Forward | Verdict::Inspect) {
                 traffic.note(arrival, public);
             }

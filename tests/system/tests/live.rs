@@ -20,6 +20,8 @@ mod cut_off_inspected;
 mod datagrams;
 #[path = "live/detached.rs"]
 mod detached;
+#[path = "live/dns_guard.rs"]
+mod dns_guard;
 #[path = "live/freeze.rs"]
 mod freeze;
 #[path = "live/given_back.rs"]
@@ -66,6 +68,8 @@ mod routes;
 mod scanner;
 #[path = "live/soak.rs"]
 mod soak;
+#[path = "live/syn_cookies.rs"]
+mod syn_cookies;
 #[path = "live/tcp_states.rs"]
 mod tcp_states;
 #[path = "live/tour.rs"]

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use control::line::{BudgetLine, TlsLine};
+use control::line::{BudgetLine, DnsLine, TlsLine};
 use control::{Client, Line};
 use ipnet::IpNet;
 
@@ -88,9 +88,13 @@ fn describe(line: &Line, colour: Colour) -> String {
     let municipality = line.municipality.as_deref().unwrap_or("-");
     let port = line.port.as_deref().unwrap_or("-");
     let new_flow = if line.new_flow == Some(true) { " (new flow)" } else { "" };
-    let by = packet_text::decided_by(line).filter(|_| line.budget.is_none());
+    let by = packet_text::decided_by(line).filter(|_| line.budget.is_none() && line.dns.is_none());
     let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
-    let packet = line.budget.as_ref().map_or_else(|| packet_text::packet(line), |it| describe_budget(line, it));
+    let packet = match (&line.budget, &line.dns) {
+        (Some(budget), _) => describe_budget(line, budget),
+        (None, Some(dns)) => describe_dns(dns),
+        (None, None) => packet_text::packet(line),
+    };
     let reason = &line.reason;
     let tls = line.tls.as_deref().map(describe_tls).unwrap_or_default();
     format!("{time} {verdict} {reason:<18} {municipality:<12} {port:<8} {packet}{by}{new_flow}{tls}")
@@ -102,6 +106,13 @@ fn describe_budget(line: &Line, budget: &BudgetLine) -> String {
     let most = budget.most.map(|most| format!(" of {most}")).unwrap_or_default();
     let state = if budget.state == "near" { "near its end" } else { "relieved" };
     format!("{limit} {}: {:.0} %{most} used, {state}", line.direction, budget.used_ratio * 100.0)
+}
+
+/// `flood of names below shiomi.example began: about 2300 within four seconds`.
+fn describe_dns(dns: &DnsLine) -> String {
+    let zone = dns.zone.as_ref().map_or_else(|| "in no zone".into(), |zone| format!("below {zone}"));
+    let names = if dns.state == "began" { format!(": about {} within four seconds", dns.names) } else { String::new() };
+    format!("flood of names {zone} {}{names}", dns.state)
 }
 
 /// What the inspector saw, after the addresses.
@@ -166,6 +177,24 @@ mod tests {
     }
 
     #[test]
+    fn an_attack_reads_as_one_line() {
+        let line = Line {
+            time: Some("2026-01-01T00:00:00.000Z".into()),
+            verdict: "warning".into(),
+            reason: "flood_began".into(),
+            municipality: Some("sendai".into()),
+            destination: Some("203.0.113.10".into()),
+            destination_port: Some(443),
+            protocol: Some(6),
+            ..Line::default()
+        };
+        assert_eq!(
+            describe(&line, Colour::Off),
+            "2026-01-01T00:00:00.000Z warning flood_began        sendai       -        tcp 203.0.113.10:443"
+        );
+    }
+
+    #[test]
     fn a_budget_near_its_end_reads_as_one_line() {
         let line = Line {
             time: Some("2026-01-01T00:00:00.000Z".into()),
@@ -182,6 +211,27 @@ mod tests {
             "2026-01-01T00:00:00.000Z warning budget             sendai       -        \
              new_flows_per_second egress: 83 % of 5000 used, near its end"
         );
+    }
+
+    #[test]
+    fn a_flood_of_names_reads_as_one_line() {
+        let dns =
+            |state: &str, zone: Option<&str>| DnsLine { state: state.into(), zone: zone.map(Into::into), names: 730 };
+        let line = Line {
+            time: Some("2026-01-01T00:00:00.000Z".into()),
+            verdict: "warning".into(),
+            reason: "dns_guard".into(),
+            limit: Some("dns.names".into()),
+            municipality: Some("sendai".into()),
+            dns: Some(dns("began", Some("sendai.example"))),
+            ..Line::default()
+        };
+        assert_eq!(
+            describe(&line, Colour::Off),
+            "2026-01-01T00:00:00.000Z warning dns_guard          sendai       -        \
+             flood of names below sendai.example began: about 730 within four seconds"
+        );
+        assert_eq!(describe_dns(&dns("ended", None)), "flood of names in no zone ended");
     }
 
     #[test]

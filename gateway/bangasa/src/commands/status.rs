@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::bail;
-use control::status::{BypassStatus, InspectorStatus, MunicipalityStatus, Status};
+use control::status::{BypassStatus, DnsStatus, InspectorStatus, MunicipalityStatus, Status};
 use control::{Client, Request, Response};
 
 use crate::exit::Exit;
@@ -160,6 +160,9 @@ fn describe_municipality(text: &mut String, municipality: &MunicipalityStatus, c
             limit.limited_packets
         );
     }
+    for service in &municipality.attacked {
+        let _ = writeln!(text, "  ingress  under attack: tcp {service} answers with SYN cookies");
+    }
     let mut counters: Vec<_> = municipality.counters.iter().filter(|counter| counter.packets > 0).collect();
     counters.sort_by_key(|counter| std::cmp::Reverse(counter.packets));
     for counter in counters {
@@ -180,11 +183,29 @@ fn describe_municipality(text: &mut String, municipality: &MunicipalityStatus, c
             nat.blocks, nat.ports, nat.room, nat.clients, nat.clients_at_limit
         );
     }
+    if let Some(dns) = &municipality.dns {
+        describe_dns(text, dns, colour);
+    }
     if let Some(inspector) = &municipality.inspector {
         describe_inspector(text, inspector, colour);
     }
     if let Some(bypass) = &municipality.bypass {
         describe_bypass(text, bypass);
+    }
+}
+
+/// Guarded DNS servers, and which of their zones are under attack.
+fn describe_dns(text: &mut String, dns: &DnsStatus, colour: Colour) {
+    let (source, zone) = (dns.answered_for_source, dns.answered_for_zone);
+    let servers = dns.servers.join(", ");
+    let _ = writeln!(
+        text,
+        "  dns guard of {servers}: answered {source} queries for their source's rate, {zone} for their zone"
+    );
+    for zone in dns.zones.iter().filter(|zone| zone.attacked) {
+        let name = zone.zone.as_deref().unwrap_or("names in no zone");
+        let _ =
+            writeln!(text, "  {} {name}, asked for {} names", colour.paint(WARNING, "under attack:", 0), zone.names);
     }
 }
 
@@ -284,6 +305,7 @@ mod tests {
                     used_ratio: Some(0.913),
                     limited_packets: 12,
                 }],
+                attacked: vec![([203, 0, 113, 10], 443).into()],
                 ..MunicipalityStatus::default()
             }],
             ..Status::default()
@@ -295,6 +317,7 @@ mod tests {
             "digest ab is installed, cd was intended",
             "wan0            uplink  xdp generic",
             "egress      1.50 k packets/s    2.50 M bits/s",
+            "  ingress  under attack: tcp 203.0.113.10:443 answers with SYN cookies\n",
             "  bypass suggest: 1 approved, 2 suggested\n",
             "egress   drop    default_deny                  7 packets             700 bytes",
         ] {

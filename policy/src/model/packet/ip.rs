@@ -44,7 +44,10 @@ pub(super) fn v4(bytes: &[u8], fields: &mut Fields) -> Result<Contents, Reason> 
     });
     let carrier = Carrier { protocol, hop_limit: header.ttl(), fragment: fragment.as_ref(), is_v6: false };
     Ok(match transport::read(payload, &carrier, fields)? {
-        Some(transport) => Contents::Ip(Packet { source, destination, protocol, source_route, fragment, transport }),
+        Some(transport) => {
+            let data = transport::data(&transport, payload);
+            Contents::Ip(Packet { source, destination, protocol, source_route, fragment, transport, data })
+        }
         None => Contents::NeighbourDiscovery,
     })
 }
@@ -89,7 +92,10 @@ pub(super) fn v6(bytes: &[u8], fields: &mut Fields) -> Result<Contents, Reason> 
     fields.protocol = Some(protocol);
     let carrier = Carrier { protocol, hop_limit: header.hop_limit(), fragment: fragment.as_ref(), is_v6: true };
     Ok(match transport::read(rest, &carrier, fields)? {
-        Some(transport) => Contents::Ip(Packet { source, destination, protocol, source_route, fragment, transport }),
+        Some(transport) => {
+            let data = transport::data(&transport, rest);
+            Contents::Ip(Packet { source, destination, protocol, source_route, fragment, transport, data })
+        }
         None => Contents::NeighbourDiscovery,
     })
 }

@@ -131,6 +131,19 @@ fn udp(bytes: &[u8], carrier: &Carrier, fields: &mut Fields) -> Result<Transport
     Ok(Transport::Udp(ports))
 }
 
+/// The data of a UDP datagram to a DNS server, as far as its header says that it reaches.
+pub(super) fn data(transport: &Transport, bytes: &[u8]) -> Vec<u8> {
+    match transport {
+        Transport::Udp(ports) if ports.destination == abi::dns::PORT => {
+            let length = UdpHeaderSlice::from_slice(bytes).map_or(0, |header| usize::from(header.length()));
+            bytes.get(UDP_HEADER..length).unwrap_or_default().to_vec()
+        }
+        _ => Vec::new(),
+    }
+}
+
+const UDP_HEADER: usize = 8;
+
 /// The ports at the start of a TCP or UDP header, reported even if the header then proves unsound.
 fn leading_ports(header: &[u8], fields: &mut Fields) -> Ports {
     let ports = first_ports(header);

@@ -5,6 +5,8 @@ mod servers;
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use abi::Address;
+use abi::cookie::{Ends, Offer, REPLAY_KEY, cookie};
 use ipnet::IpNet;
 use policy::Policy;
 use policy::model::{HAIRPIN, inspector};
@@ -120,6 +122,28 @@ impl Traffic {
             }
             self.passed.push((arrival, public));
         }
+    }
+
+    /// Notes a SYN that the gateway answered itself at that second, as if its answer had come from inside.
+    pub fn note_cookie(&mut self, rng: &mut impl Rng, arrival: &Arrival, now_s: u32) {
+        let Some(Packet { source, destination, payload: Payload::Tcp { ports, sequence, .. }, .. }) = &arrival.packet
+        else {
+            return;
+        };
+        let ends = Ends {
+            source: &address(*source),
+            destination: &address(*destination),
+            source_port: ports.0,
+            destination_port: ports.1,
+        };
+        let payload = Payload::Tcp {
+            ports: (ports.1, ports.0),
+            flags: 0x12,
+            sequence: cookie(REPLAY_KEY, ends, *sequence, now_s, Offer(rng.random())),
+            acknowledgement: sequence.wrapping_add(1),
+            data: 0,
+        };
+        self.note(build("lan0", vlans(rng), Packet::new(*destination, *source, payload)), None);
     }
 
     /// The next packet.
@@ -518,6 +542,13 @@ fn vlans(rng: &mut impl Rng) -> Vec<u16> {
         8 => vec![town, 200],
         9 => vec![200, rng.random_range(0..4096)],
         _ => vec![town],
+    }
+}
+
+fn address(address: IpAddr) -> Address {
+    match address {
+        IpAddr::V4(v4) => Address::from_v4_word(u32::from_ne_bytes(v4.octets())),
+        IpAddr::V6(v6) => Address::from_octets(v6.octets()),
     }
 }
 

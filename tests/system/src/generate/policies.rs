@@ -153,6 +153,11 @@ fn prefecture(rng: &mut impl Rng, sets: usize) -> String {
     }
     if rng.random_bool(0.5) {
         let _ = writeln!(text, "[flood]\nreflection = {}", rng.random_bool(0.8));
+        if rng.random_bool(0.7) {
+            // So few that random packets can pass them.
+            let enter = rng.random_range(1..4);
+            let _ = writeln!(text, "syn_cookies = {{ enter = {enter}, leave = {} }}", rng.random_range(1..=enter));
+        }
     }
     if rng.random_bool(0.4) {
         let _ = writeln!(text, "[proxy]\nport = {}", PROXY_PORTS.choose(rng).copied().unwrap_or(PROXY_PORTS[0]));
