@@ -9,6 +9,8 @@ mod flows;
 mod fragments;
 mod frames;
 mod generations;
+mod hairpin;
+mod inbound;
 mod inspectors;
 mod inspectors_down;
 mod limits;
@@ -139,6 +141,8 @@ pub fn all() -> Vec<Case> {
         errors::cases(),
         fragments::cases(),
         nat::cases(),
+        inbound::cases(),
+        hairpin::cases(),
         generations::cases(),
         vouched::cases(),
         inspectors::cases(),

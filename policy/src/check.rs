@@ -6,6 +6,7 @@ mod again;
 mod attachments;
 mod capacity;
 mod http;
+mod inbound;
 mod inspected;
 mod limits;
 mod lists;

@@ -7,6 +7,7 @@ mod http;
 mod municipalities;
 mod nat;
 mod proxy;
+mod public;
 mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,8 +22,9 @@ pub use budgets::{Budget, Budgets};
 pub use flood::{Flood, SynCookies};
 pub use http::{Http, HttpRule};
 pub use municipalities::Municipalities;
-pub use nat::PortBlocks;
+pub use nat::{Inbound, PortBlocks};
 pub use proxy::Proxy;
+pub(crate) use public::is_private;
 pub use tls::{Hosts, NameList, Tls, TlsRule};
 
 use crate::source::Location;
@@ -108,6 +110,8 @@ pub struct Municipality {
     pub nat_pool: Vec<std::net::Ipv4Addr>,
     /// How the ports of the pool are given to clients.
     pub nat_blocks: PortBlocks,
+    /// `[[nat.inbound]]`, in order; no two share a port of an address.
+    pub inbound: Vec<Inbound>,
     /// Named parts.
     pub sections: BTreeMap<String, Vec<IpNet>>,
     /// `isolated`: whole, or these prefixes.

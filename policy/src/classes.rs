@@ -23,6 +23,10 @@ pub(crate) enum Tag {
     Owner(u16),
     /// On the essential-services list.
     Essential,
+    /// Some of its ports stand for inside servers'.
+    Inbound,
+    /// Shown to the Internet.
+    Public,
     /// One municipality (by position) sees it with these bits of [`abi::tables::view`].
     View(u16, u16),
     /// In this list of a rule.
@@ -105,6 +109,8 @@ impl State {
                     owners = Some(self.owner);
                 }
                 Tag::Essential => self.flags |= class::ESSENTIAL,
+                Tag::Inbound => self.flags |= class::INBOUND,
+                Tag::Public => self.flags |= class::PUBLIC,
                 Tag::View(..) | Tag::List(_) => {}
             }
         }

@@ -13,6 +13,7 @@ pub(crate) mod capacity;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod ground;
+mod inbound;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -153,6 +154,7 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
         pairs: views.pairs.into_words(),
         rules: layout.rules,
         pool_addresses,
+        inbound: inbound::lay_out(policy)?,
         budgets: budgets::lay_out(policy, &numbering),
     });
     let tables = Tables::new(prefixes, Arc::clone(&others));
@@ -189,6 +191,9 @@ fn marks(policy: &Policy, numbering: &Numbering, lists: &[&[IpNet]]) -> Marks {
         let pool: Vec<_> = municipality.nat_pool.iter().map(|&address| single(address.into())).collect();
         let attachments = municipality.attachments.iter();
         let gateways: Vec<_> = attachments.flat_map(|it| &it.addresses).map(|it| single(it.addr())).collect();
+        let mapped: Vec<_> = municipality.inbound.iter().map(|mapping| single(mapping.public.into())).collect();
+        marks.add(Tag::Inbound, &mapped);
+        marks.add(Tag::Public, &municipality.public());
         marks.add(owner, municipality.prefixes.iter().chain(&municipality.published).chain(&pool));
         marks.add(sees(view::MEMBER), municipality.prefixes.iter().chain(&municipality.published));
         marks.add(sees(view::PUBLISHED), &municipality.published);

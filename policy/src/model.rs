@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! packet (parse) → sanity → municipality → spoofing → isolation → block → proxy → flow
-//! → reflection → rules → SYN cookies → limits → create (nat)
+//! → reflection → inbound → rules → SYN cookies → limits → create (nat)
 //! ```
 //! `flows` remembers, `tcp` follows connections, `trace` lets `explain` listen. Not here: forwarding, time (the caller's
 //! clock counts) and any bound on what is remembered.
@@ -18,6 +18,7 @@ mod crossing;
 mod enter;
 mod flow;
 mod flows;
+mod inbound;
 mod inspector;
 mod isolation;
 mod limits;
@@ -51,7 +52,7 @@ use prefecture::{Prefecture, Rule, Sender};
 use syn_cookies::Services;
 
 pub(crate) use addresses::AddressSet;
-pub use enter::{BadPortName, INSPECTOR, enter, inspector};
+pub use enter::{BadPortName, HAIRPIN, INSPECTOR, enter, inspector};
 pub use inspector::InspectorState;
 pub(crate) use prefecture::Rule as PreparedRule;
 pub use rules::Mismatch;
@@ -207,10 +208,11 @@ fn stages(x: &mut Crossing, parsed: &Parsed, flows: &mut Flows) -> ControlFlow<E
     proxy::proxy(x, municipality, packet)?;
     let beginning = flow::flow(x, municipality, packet, flows)?;
     reflection::reflection(x, packet)?;
+    let server = inbound::inbound(x, municipality, packet, &beginning.key, flows)?;
     let decision = rules::rules(x, municipality, packet)?;
     syn_cookies::syn_cookies(x, municipality, packet, beginning.redeemed, &decision)?;
     limits::admit(x, municipality, packet, decision.rule.as_ref(), flows)?;
-    create::create(x, municipality, packet, beginning, decision, flows)
+    create::create(x, municipality, packet, beginning, server, decision, flows)
 }
 
 /// A judgement without looking at the packet.

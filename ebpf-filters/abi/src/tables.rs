@@ -28,6 +28,10 @@ pub mod class {
     pub const OURS: u32 = 1;
     /// On the essential-services list: stays reachable under isolation.
     pub const ESSENTIAL: u32 = 2;
+    /// A public address of which some ports stand for an inside server's: see [`crate::nat::inbound`].
+    pub const INBOUND: u32 = 4;
+    /// Of what municipalities show each other, as they show it to the Internet.
+    pub const PUBLIC: u32 = 8;
 }
 
 /// The rules of a rulebook that a class satisfies in one dimension, one bit each: those of two records together.

@@ -1,5 +1,5 @@
 //! Stage: a packet that the rules let through begins a flow; an IPv4 one from a municipality with a pool gets its public
-//! address and port here.
+//! address and port here. One from the Internet that [`crate::inbound`] has found a server for has both.
 
 use abi::flow::{Flow, flags, slot, state};
 use abi::{Address, Reason, Verdict, event};
@@ -35,8 +35,11 @@ extern "C" fn create_flow(context: *mut xdp_md, packet: *mut Packet, decision: u
 
 #[inline(always)]
 fn insert(frame: Frame, packet: &mut Packet, decision: Decision) -> Stage {
-    let key = key(packet);
+    let mut key = key(packet);
     let mut public = key;
+    if packet.server != 0 {
+        key.move_inside(Address::from_v4_word(packet.server), packet.server_port);
+    }
     let translated = packet.public_address != 0;
     let index = flows::claim(&key, packet.now_s);
     let Some(flow) = flows::at(index) else { return drop(Reason::FlowTableFull) };

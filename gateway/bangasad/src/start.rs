@@ -55,7 +55,7 @@ pub fn start(options: &Options) -> anyhow::Result<Daemon> {
         inspectors: Inspectors::new(options.inspectors()?, words),
         bypass: Bypass::open(&options.state),
         freeze: Mutex::new(Freeze::open(&options.state)?),
-        audit: AuditFile::open(&options.state)?,
+        audit: AuditFile::open(&options.state, &journal)?,
         journal,
         netns_prefix: options.netns_prefix.clone(),
         started: Instant::now(),

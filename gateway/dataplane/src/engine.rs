@@ -12,7 +12,7 @@ use abi::control::Control;
 use abi::event::Event;
 use abi::flow::{Bucket, FragmentKey, FragmentOwner};
 use abi::limits::NAT_ADDRESSES_AT_MOST;
-use abi::ports::{INSPECTOR, Port, ROLE_INSPECTOR, ROLE_UPLINK};
+use abi::ports::{HAIRPIN, INSPECTOR, Port, ROLE_HAIRPIN, ROLE_INSPECTOR, ROLE_UPLINK};
 use abi::{Direction, Reason, Verdict};
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData, PerCpuArray, PerCpuValues};
@@ -67,7 +67,7 @@ impl EngineSize {
 }
 
 /// Where a frame enters: a port's stable number, and [`abi::ports::ROLE_ACCESS`] or [`abi::ports::ROLE_UPLINK`]; or where
-/// an [inspector](Entry::inspector) sends.
+/// an [inspector](Entry::inspector) sends, or the [hairpin](Entry::hairpin) comes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Number, from the policy's numbering.
@@ -82,6 +82,11 @@ impl Entry {
     /// Where the inspector of the municipality with this number sends.
     pub const fn inspector(municipality: u16) -> Self {
         Self { port: INSPECTOR, role: ROLE_INSPECTOR, municipality }
+    }
+
+    /// Where the hairpin comes out.
+    pub const fn hairpin() -> Self {
+        Self { port: HAIRPIN, role: ROLE_HAIRPIN, municipality: 0 }
     }
 }
 
@@ -251,7 +256,8 @@ impl Engine {
     fn too_short(&self, entry: Entry, now_ns: u64, frame: &[u8]) -> Event {
         let generation = self.tables.generation() as u32;
         let reason = if generation == 0 { Reason::NoPolicy } else { Reason::Truncated };
-        let direction = if entry.role == ROLE_UPLINK { Direction::Ingress } else { Direction::Egress };
+        let from_outside = matches!(entry.role, ROLE_UPLINK | ROLE_HAIRPIN);
+        let direction = if from_outside { Direction::Ingress } else { Direction::Egress };
         Event {
             time_ns: now_ns,
             generation,

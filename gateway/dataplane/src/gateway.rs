@@ -8,6 +8,7 @@
 mod attach;
 mod budgets;
 mod flood;
+mod hairpin;
 mod inspectors;
 mod pins;
 mod ports;
@@ -31,6 +32,7 @@ use crate::install::{Generation, Installed, Shape, Tables};
 use crate::links::{self, Link};
 use crate::load::{self, Globals, Mappable, RunTimeMaps};
 use crate::mmap::{Mapping, Value};
+use crate::namespaces::hairpin::{FAR, NEAR};
 use crate::namespaces::{Desired, desired::PortFacts};
 use crate::nat::Nat;
 use crate::readings::{self, Readings};
@@ -68,6 +70,8 @@ pub struct Gateway {
     adopted: bool,
     ports: BTreeMap<String, AttachedPort>,
     inspectors: Inspectors,
+    /// The interface where the hairpin comes out, if it carries the programs.
+    hairpin: Option<u32>,
     warnings: BTreeSet<String>,
     _lock: File,
 }
@@ -143,6 +147,7 @@ impl Gateway {
             adopted: tables.generation() != 0,
             ports: BTreeMap::new(),
             inspectors: Inspectors::default(),
+            hairpin: None,
             tables,
             object,
             config,
@@ -227,7 +232,7 @@ impl Gateway {
     }
 
     /// Points the program at the namespaces, which exist, and their packets at the trunks; puts the program where their
-    /// inspectors send; then opens the ways. An inspector that could not be given one is kept in, and
+    /// inspectors send and where the hairpin comes out; then opens the ways. An inspector that could not be given one is kept in, and
     /// [told of](Self::warnings).
     pub fn connect(&mut self, desired: &Desired) -> Result<(), Error> {
         let links = links::list()?;
@@ -258,6 +263,7 @@ impl Gateway {
                     .map_err(|error| Error::map("SLOW_PATHS", error))?;
             }
         }
+        self.attach_hairpin(desired, &links)?;
         crate::namespaces::open(desired, |town| self.inspectors.is_closed(town))
     }
 
@@ -277,7 +283,9 @@ impl Gateway {
     pub fn retire(&mut self, policy: &Policy, desired: &Desired) -> Result<(), Error> {
         let inspectors: BTreeSet<&str> = desired.towns.iter().map(|town| town.inspect_root.as_str()).collect();
         let ports = policy.uplinks.iter().chain(&policy.accesses);
-        let wanted = |name: &str| inspectors.contains(name) || ports.clone().any(|port| port == name);
+        let hairpin = [NEAR, FAR];
+        let wanted =
+            |name: &str| inspectors.contains(name) || hairpin.contains(&name) || ports.clone().any(|port| port == name);
         for name in pins::ports(&self.config.pins)? {
             if !wanted(&name) {
                 ports::close(&name);

@@ -14,7 +14,7 @@ use crate::load::{self, Mappable};
 use crate::mmap::{Mapping, wait_for_packets_in_flight};
 
 /// Maps that hold a policy, in two halves each.
-pub const POLICY_MAPS: [&str; 18] = [
+pub const POLICY_MAPS: [&str; 19] = [
     "V4_ROOT",
     "V6_ROOT",
     "NODES",
@@ -32,6 +32,7 @@ pub const POLICY_MAPS: [&str; 18] = [
     "PAIRS",
     "RULES",
     "POOL_ADDRESSES",
+    "INBOUND",
     "BUDGETS",
 ];
 

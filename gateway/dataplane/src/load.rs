@@ -62,7 +62,7 @@ pub fn load(globals: &Globals, pins: Option<&Path>) -> Result<Ebpf, Error> {
 }
 
 /// Every map of the object.
-pub const MAPS: [&str; 42] = [
+pub const MAPS: [&str; 43] = [
     "ATTACHMENTS",
     "BUDGETS",
     "BUDGET_USE",
@@ -75,6 +75,7 @@ pub const MAPS: [&str; 42] = [
     "FLOWS",
     "FRAGMENTS",
     "GUARD_DROPS",
+    "INBOUND",
     "INNER_VLANS",
     "INSPECTORS",
     "JUDGEMENT",

@@ -43,6 +43,7 @@ pub(crate) fn municipality(id: &str, vlan: u16) -> Municipality {
         published: Vec::new(),
         nat_pool: Vec::new(),
         nat_blocks: PortBlocks::default(),
+        inbound: Vec::new(),
         sections: BTreeMap::new(),
         isolation: Isolation::None,
         proxy: None,

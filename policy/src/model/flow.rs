@@ -206,7 +206,7 @@ fn judge_again(x: &mut Crossing, municipality: &Municipality, own: &Key, flows: 
     let Decision { verdict, reason, rule } = match flow.is_inspectors {
         true if municipality.gateway.contains(own.inside) => rules::of_inspector(),
         true => Decision { verdict: Verdict::Drop, reason: Reason::BadState, rule: None },
-        false => rules::decide(x, municipality, &Call::of_flow(own, flow.origin)),
+        false => rules::decide(x, municipality, &Call::of_flow(own, flow.translation, flow.origin)),
     };
     match (verdict, flow.verdict) {
         (Verdict::Drop, _) => {

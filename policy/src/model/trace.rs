@@ -30,6 +30,8 @@ pub enum Stage {
     Flow,
     /// Does it look like the answer of an amplifier; only where the policy asks.
     Reflection,
+    /// Does the public port stand for an inside server's; only where the address has such ports.
+    Inbound,
     /// Baseline, municipality rules, default.
     Rules,
     /// Is the service that it asks for under attack; only where SYN cookies are on.
@@ -38,6 +40,9 @@ pub enum Stage {
     Limits,
     /// Address translation and the new flow.
     Create,
+    /// Does it reach another municipality, or its own, as if from the Internet; no packet's stage, so only an explanation
+    /// has it.
+    Hairpin,
     /// What becomes of an inspected connection; no packet's stage, so only an explanation has it.
     Tls,
     /// What becomes of a request in it, likewise.
@@ -58,10 +63,12 @@ impl Stage {
             Self::Proxy => "proxy",
             Self::Flow => "flow",
             Self::Reflection => "reflection",
+            Self::Inbound => "inbound",
             Self::Rules => "rules",
             Self::SynCookies => "syn cookies",
             Self::Limits => "limits",
             Self::Create => "create",
+            Self::Hairpin => "hairpin",
             Self::Tls => "tls",
             Self::Http => "http",
         }

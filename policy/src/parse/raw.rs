@@ -91,6 +91,17 @@ pub(crate) struct RawMunicipality {
 pub(crate) struct RawNat {
     pub pool: List<Spanned<IpNet>>,
     pub blocks: PortBlocks,
+    pub inbound: Vec<RawInbound>,
+}
+
+/// One entry of `[[nat.inbound]]`.
+#[derive(Debug)]
+pub(crate) struct RawInbound {
+    pub name: Option<Spanned<String>>,
+    pub public: Option<Spanned<std::net::Ipv4Addr>>,
+    pub services: List<Spanned<Service>>,
+    /// The server, and its port if it is another.
+    pub to: Option<Spanned<(std::net::Ipv4Addr, Option<u16>)>>,
 }
 
 /// One number of `[limits]`.

@@ -74,6 +74,7 @@ fn absent(municipality: &Municipality) -> Municipality {
         published: Vec::new(),
         nat_pool: Vec::new(),
         nat_blocks: municipality.nat_blocks,
+        inbound: Vec::new(),
         sections: BTreeMap::new(),
         isolation: Isolation::None,
         proxy: None,
@@ -138,6 +139,8 @@ impl Changes {
         let blocks =
             |it: &Municipality| format!("{} ports, {} a client", it.nat_blocks.ports, it.nat_blocks.per_client);
         self.value("nat blocks", &blocks(old), &blocks(new));
+        let mappings = |it: &Municipality| it.inbound.iter().map(ToString::to_string).collect::<Vec<_>>();
+        self.list("inbound mappings", &mappings(old), &mappings(new));
         self.names("sections", &old.sections, &new.sections);
         for (name, prefixes) in &new.sections {
             if let Some(before) = old.sections.get(name) {

@@ -24,8 +24,12 @@ mod detached;
 mod freeze;
 #[path = "live/given_back.rs"]
 mod given_back;
+#[path = "live/hairpin.rs"]
+mod hairpin;
 #[path = "live/icmp_errors.rs"]
 mod icmp_errors;
+#[path = "live/inbound.rs"]
+mod inbound;
 #[path = "live/inspector.rs"]
 mod inspector;
 #[path = "live/inspector_clients.rs"]
