@@ -48,8 +48,12 @@ extern "C" fn read_numbers(packet: *mut Packet, flow: *mut Flow) -> u32 {
 
 #[inline(always)]
 fn numbers(packet: &mut Packet, flow: &mut Flow) -> Stage {
-    packet.notes |= note::PROXIED;
     let flags = packet.event.tcp_flags;
+    if flags & OPENING == tcp_flag::SYN && matches!(flow.state, state::CLOSING | state::CLOSED) {
+        // A new connection on the ports of this one, and none of its numbers.
+        return go_on();
+    }
+    packet.notes |= note::PROXIED;
     let waits = flow.state == state::SYN_SENT;
     if packet.is_egress() {
         if waits {

@@ -229,7 +229,7 @@ fn clients_get_in_while_a_service_is_flooded() {
 fn lose(end: End<'_>, matching: &str) {
     let rules = format!(
         "table netdev loss {{ chain arrivals {{ type filter hook ingress device \"{}\" priority 0; policy accept;\n\
-         {matching} numgen random mod 100 < 1 drop\n}} }}\n",
+         {matching} numgen random mod 100 < 1 drop\n }}\n}}\n",
         end.device
     );
     lab::process::run_with_input(end.namespace.command("nft").args(["-f", "-"]), &rules).unwrap();
