@@ -10,6 +10,8 @@ mod flows;
 mod fragments;
 mod frames;
 mod generations;
+mod hairpin;
+mod inbound;
 mod inspectors;
 mod inspectors_down;
 mod limits;
@@ -21,6 +23,7 @@ mod reflection;
 mod rules;
 mod sanity;
 mod stages;
+mod syn_cookies;
 mod tcp;
 mod vouched;
 
@@ -139,6 +142,8 @@ pub fn all() -> Vec<Case> {
         errors::cases(),
         fragments::cases(),
         nat::cases(),
+        inbound::cases(),
+        hairpin::cases(),
         generations::cases(),
         vouched::cases(),
         inspectors::cases(),
@@ -146,6 +151,7 @@ pub fn all() -> Vec<Case> {
         proxy::cases(),
         limits::cases(),
         reflection::cases(),
+        syn_cookies::cases(),
         dns::cases(),
     ]
     .concat()

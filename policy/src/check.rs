@@ -7,6 +7,7 @@ mod attachments;
 mod capacity;
 mod dns;
 mod http;
+mod inbound;
 mod inspected;
 mod limits;
 mod lists;

@@ -8,6 +8,7 @@ mod http;
 mod municipalities;
 mod nat;
 mod proxy;
+mod public;
 mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,11 +22,12 @@ pub use addresses::{Addresses, Prefixes};
 pub use budgets::{Budget, Budgets};
 pub use dns::Dns;
 pub(crate) use dns::labels;
-pub use flood::Flood;
+pub use flood::{Flood, SynCookies};
 pub use http::{Http, HttpRule};
 pub use municipalities::Municipalities;
-pub use nat::PortBlocks;
+pub use nat::{Inbound, PortBlocks};
 pub use proxy::Proxy;
+pub(crate) use public::is_private;
 pub use tls::{Hosts, NameList, Tls, TlsRule};
 
 use crate::source::Location;
@@ -70,6 +72,11 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// When a municipality's services answer with SYN cookies.
+    pub fn syn_cookies_of(&self, municipality: &Municipality) -> SynCookies {
+        municipality.syn_cookies.unwrap_or(self.flood.syn_cookies)
+    }
+
     /// UDP ports of which rules hand anything of a municipality's to its inspector.
     pub fn inspected_udp_ports(&self, municipality: &Municipality) -> BTreeSet<u16> {
         let rules = self.baseline.iter().chain(&municipality.egress.rules);
@@ -106,6 +113,8 @@ pub struct Municipality {
     pub nat_pool: Vec<std::net::Ipv4Addr>,
     /// How the ports of the pool are given to clients.
     pub nat_blocks: PortBlocks,
+    /// `[[nat.inbound]]`, in order; no two share a port of an address.
+    pub inbound: Vec<Inbound>,
     /// Named parts.
     pub sections: BTreeMap<String, Vec<IpNet>>,
     /// `isolated`: whole, or these prefixes.
@@ -114,6 +123,8 @@ pub struct Municipality {
     pub proxy: Option<Proxy>,
     /// `[limits]`.
     pub limits: Budgets,
+    /// `[flood] syn_cookies`, in place of the prefecture's.
+    pub syn_cookies: Option<SynCookies>,
     /// `[dns]`; none: it has no DNS server that is guarded.
     pub dns: Option<Dns>,
     /// `[egress]`.

@@ -23,6 +23,10 @@ pub(crate) enum Tag {
     Owner(u16),
     /// On the essential-services list.
     Essential,
+    /// Some of its ports stand for inside servers'.
+    Inbound,
+    /// Shown to the Internet.
+    Public,
     /// A published DNS server that is guarded.
     DnsServer,
     /// One municipality (by position) sees it with these bits of [`abi::tables::view`].
@@ -107,6 +111,8 @@ impl State {
                     owners = Some(self.owner);
                 }
                 Tag::Essential => self.flags |= class::ESSENTIAL,
+                Tag::Inbound => self.flags |= class::INBOUND,
+                Tag::Public => self.flags |= class::PUBLIC,
                 Tag::DnsServer => self.flags |= class::DNS_SERVER,
                 Tag::View(..) | Tag::List(_) => {}
             }

@@ -14,6 +14,7 @@ mod dns;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod ground;
+mod inbound;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -130,6 +131,7 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
                     Isolation::Parts(_) => municipality_flags::ISOLATED_PARTS,
                 }
                 | budgets::flags(&municipality.limits)
+                | budgets::guard(policy, municipality)
                 | if policy.flood.reflection { municipality_flags::NO_REFLECTION } else { 0 }
                 | municipality.proxy.as_ref().map_or(0, |proxy| u32::from(proxy.port))
                     << municipality_flags::PROXY_PORT_SHIFT,
@@ -153,6 +155,7 @@ pub fn compile(policy: &Policy, numbering: &Numbering) -> Result<CompiledPolicy,
         pairs: views.pairs.into_words(),
         rules: layout.rules,
         pool_addresses,
+        inbound: inbound::lay_out(policy)?,
         budgets: budgets::lay_out(policy, &numbering),
         dns_guards: dns::lay_out(policy, &numbering),
     });
@@ -190,6 +193,9 @@ fn marks(policy: &Policy, numbering: &Numbering, lists: &[&[IpNet]]) -> Marks {
         let pool: Vec<_> = municipality.nat_pool.iter().map(|&address| single(address.into())).collect();
         let attachments = municipality.attachments.iter();
         let gateways: Vec<_> = attachments.flat_map(|it| &it.addresses).map(|it| single(it.addr())).collect();
+        let mapped: Vec<_> = municipality.inbound.iter().map(|mapping| single(mapping.public.into())).collect();
+        marks.add(Tag::Inbound, &mapped);
+        marks.add(Tag::Public, &municipality.public());
         marks.add(owner, municipality.prefixes.iter().chain(&municipality.published).chain(&pool));
         marks.add(sees(view::MEMBER), municipality.prefixes.iter().chain(&municipality.published));
         marks.add(sees(view::PUBLISHED), &municipality.published);

@@ -98,8 +98,11 @@ impl Glossary {
         name(&self.names.sets, number.into())
     }
 
-    /// The name of the port with this number; `inspector` for all inspectors.
+    /// The name of the port with this number; `inspector` for all inspectors, `hairpin` for the hairpin.
     pub fn port_name(&self, number: u8) -> Option<&str> {
+        if number == abi::ports::HAIRPIN {
+            return Some(crate::model::HAIRPIN);
+        }
         if number == abi::ports::INSPECTOR {
             return Some("inspector");
         }

@@ -4,6 +4,7 @@
 //! is the explanation. The packet stands alone: no flow exists before it.
 
 mod frame;
+mod hairpin;
 mod hello;
 mod http;
 mod packet;
@@ -14,12 +15,16 @@ use serde::Serialize;
 
 use crate::checked::Policy;
 use crate::model::{
-    BadPortName, INSPECTOR, InspectorState, Mismatch, Model, Skipped, Stage, Step, Trace, counted, enter, inspector,
+    BadPortName, HAIRPIN, INSPECTOR, InspectorState, Mismatch, Model, Skipped, Stage, Step, Trace, counted, enter,
+    inspector,
 };
 use crate::overlay::Overlays;
 use crate::source::Location;
 use crate::tls::{Layer, RuleRef, TlsAction, Transport};
-use abi::Verdict;
+use abi::{Direction, Reason, Verdict};
+
+use crate::judgement::Judgement;
+use hairpin::Way;
 
 pub use hello::{Hello, HelloError, Request};
 pub use http::HttpAnswer;
@@ -94,6 +99,9 @@ pub enum ExplainError {
 /// Explains a packet like `tcp 10.4.20.7:51000 > 198.51.100.4:443` that enters a port like `lan0.101`, or that an
 /// inspector sends, at `inspector:sendai`.
 ///
+/// What goes to a public address of ours is explained on both sides of the hairpin; verdict and municipality are then those
+/// of the far side.
+///
 /// With a hello, TLS rules are asked as well, and with a request in it HTTP rules.
 ///
 /// # Errors
@@ -126,8 +134,24 @@ pub fn explain_while(
     let mut trace = Trace::on();
     let mut model = Model::new(policy, FIRST_GENERATION);
     policy.municipalities.iter().for_each(|municipality| model.set_inspector(&municipality.id, inspectors));
-    let (judgement, rule) = model.judge_traced(base, 0, &frame, &mut trace);
+    let (mut judgement, mut rule) = model.judge_traced(base, 0, &frame, &mut trace);
     let mut steps = trace.into_steps();
+    if judgement.verdict == Verdict::Forward && judgement.direction == Direction::Egress {
+        match hairpin::way(policy, &asked, model.last_effects().translation) {
+            Way::Onward => {}
+            Way::NoRoute(step) => {
+                steps.push(step);
+                judgement = Judgement { verdict: Verdict::Drop, reason: Reason::NoRoute, rule: None, ..judgement };
+                rule = None;
+            }
+            Way::Hairpin(step, arrived) => {
+                steps.push(step);
+                let mut trace = Trace::on();
+                (judgement, rule) = model.judge_traced(HAIRPIN, 0, &frame::build(&arrived), &mut trace);
+                steps.extend(trace.into_steps());
+            }
+        }
+    }
     let (mut answer, mut http) = (None, None);
     let is_inspected = judgement.verdict == Verdict::Inspect;
     match (is_inspected, hello, &judgement.municipality) {

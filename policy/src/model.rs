@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! packet (parse) → sanity → municipality → spoofing → isolation → block → proxy → flow
-//! → reflection → rules → dns → limits → create (nat)
+//! → reflection → inbound → rules → SYN cookies → dns → limits → create (nat)
 //! ```
 //! `flows` remembers, `tcp` follows connections, `trace` lets `explain` listen. Not here: forwarding, time (the caller's
 //! clock counts) and any bound on what is remembered.
@@ -19,6 +19,7 @@ mod dns;
 mod enter;
 mod flow;
 mod flows;
+mod inbound;
 mod inspector;
 mod isolation;
 mod limits;
@@ -31,6 +32,7 @@ mod reflection;
 mod rules;
 mod sanity;
 mod spoofing;
+mod syn_cookies;
 mod tcp;
 mod trace;
 
@@ -48,9 +50,10 @@ use flows::Flows;
 use inspector::Down;
 use packet::{Contents, Parsed};
 use prefecture::{Prefecture, Rule, Sender};
+use syn_cookies::Services;
 
 pub(crate) use addresses::AddressSet;
-pub use enter::{BadPortName, INSPECTOR, enter, inspector};
+pub use enter::{BadPortName, HAIRPIN, INSPECTOR, enter, inspector};
 pub use inspector::InspectorState;
 pub(crate) use prefecture::Rule as PreparedRule;
 pub use rules::Mismatch;
@@ -67,6 +70,7 @@ pub struct Model {
     flows: Flows,
     down: Down,
     used: limits::Used,
+    services: Services,
     asked: dns::Asked,
     effects: Effects,
 }
@@ -139,7 +143,7 @@ impl Model {
         let now_s = u32::try_from(now_ns / NS_PER_S).unwrap_or(u32::MAX);
         let effects = Effects::default();
         let length = frame.len() as u64;
-        let (used, asked, down) = (&mut self.used, &mut self.asked, &self.down);
+        let (used, services, asked, down) = (&mut self.used, &mut self.services, &mut self.asked, &self.down);
         let mut x = Crossing {
             prefecture,
             generation,
@@ -150,6 +154,7 @@ impl Model {
             now_ns,
             length,
             used,
+            services,
             asked,
             down,
             trace,
@@ -204,12 +209,14 @@ fn stages(x: &mut Crossing, parsed: &Parsed, flows: &mut Flows) -> ControlFlow<E
     isolation::isolation(x, municipality, packet)?;
     block::block(x, packet)?;
     proxy::proxy(x, municipality, packet)?;
-    let key = flow::flow(x, municipality, packet, flows)?;
+    let beginning = flow::flow(x, municipality, packet, flows)?;
     reflection::reflection(x, packet)?;
+    let server = inbound::inbound(x, municipality, packet, &beginning.key, flows)?;
     let decision = rules::rules(x, municipality, packet)?;
+    syn_cookies::syn_cookies(x, municipality, packet, beginning.redeemed, &decision)?;
     dns::guard(x, municipality, packet, decision.rule.as_ref())?;
     limits::admit(x, municipality, packet, decision.rule.as_ref(), flows)?;
-    create::create(x, municipality, packet, key, decision, flows)
+    create::create(x, municipality, packet, beginning, server, decision, flows)
 }
 
 /// A judgement without looking at the packet.

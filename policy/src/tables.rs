@@ -12,6 +12,7 @@ use std::sync::Arc;
 use abi::Plain;
 use abi::budget::Budgets;
 use abi::dns::Guard;
+use abi::nat::Inbound;
 use abi::prefixes::Record;
 use abi::tables::{Attachment, Class, Municipality, Row, View};
 
@@ -46,6 +47,7 @@ pub struct Others {
     pub(crate) pairs: Vec<u64>,
     pub(crate) rules: Vec<u32>,
     pub(crate) pool_addresses: Vec<u32>,
+    pub(crate) inbound: Vec<Inbound>,
     pub(crate) budgets: Vec<Budgets>,
     pub(crate) dns_guards: Vec<Guard>,
 }
@@ -93,6 +95,7 @@ impl Tables {
             image("PAIRS", &self.pairs),
             image("RULES", &self.rules),
             image("POOL_ADDRESSES", &self.pool_addresses),
+            image("INBOUND", &self.inbound),
             image("BUDGETS", &self.budgets),
             image("DNS_GUARDS", &self.dns_guards),
         ]

@@ -196,7 +196,7 @@ impl Sight for Views<'_, '_> {
             match *tag {
                 Tag::List(list) => self.uses.extend_from_slice(self.rulebooks.prefix_uses(list)),
                 Tag::View(..) => flagged = true,
-                Tag::Owner(_) | Tag::Essential | Tag::DnsServer => {}
+                Tag::Owner(_) | Tag::Essential | Tag::Inbound | Tag::Public | Tag::DnsServer => {}
             }
         }
         if self.uses.is_empty() && !flagged {

@@ -8,6 +8,7 @@
 //!
 //! Numbers are the policy's and change with its generation; the state is not and does not: an apply fills no bucket.
 
+use crate::flood::Rates;
 use crate::{Direction, plain};
 
 macro_rules! limits {
@@ -143,8 +144,10 @@ pub struct Budgets {
     pub source_costs: [u32; SOURCE_COSTS],
     /// Live flows.
     pub flows: u64,
+    /// SYNs to one service; no limit, but cookies beyond.
+    pub syn_cookies: Rates,
     /// Zero.
-    pub reserved: [u64; 3],
+    pub reserved: [u64; 2],
 }
 plain!(Budgets, 128);
 

@@ -16,8 +16,10 @@ pub struct Control {
     pub abi_version: u32,
     /// Buckets of `FLOWS`, a power of two.
     pub flow_buckets: u32,
+    /// Key of SYN cookies, random, for as long as the maps live.
+    pub cookie_key: [u64; 2],
 }
-plain!(Control, 24);
+plain!(Control, 40);
 
 /// Packets and bytes.
 #[repr(C)]

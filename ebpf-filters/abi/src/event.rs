@@ -32,7 +32,8 @@ pub struct Event {
     pub reason: u16,
     /// Set number of a `blocked`; 0: none.
     pub set: u16,
-    /// Number of the port that the packet entered; [`crate::ports::INSPECTOR`] for an inspector's own.
+    /// Number of the port that the packet entered; [`crate::ports::INSPECTOR`] for an inspector's own,
+    /// [`crate::ports::HAIRPIN`] for what came by the hairpin.
     pub port: u8,
     /// [`crate::Verdict`] number.
     pub verdict: u8,

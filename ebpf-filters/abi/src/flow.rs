@@ -64,8 +64,13 @@ pub struct Flow {
     /// Rule that decided (as in [`crate::event::Event::rule`]). For an alias: the cell of its mapping in `NAT_CELLS`, or
     /// [`crate::nat::NO_CELL`].
     pub rule: u32,
-    /// Bytes from the originator, and from the responder.
-    pub bytes: [u64; 2],
+    /// Bytes from both ends.
+    pub bytes: u64,
+    /// With [`flags::PROXIED`]: what is added to the responder's sequence numbers on their way to the originator.
+    pub shift: u32,
+    /// With [`flags::PROXIED`]: by how many bits windows are shifted, from the lowest byte on: the responder's to the left,
+    /// then to the right; the originator's to the left.
+    pub windows: u32,
 }
 const _: () = assert!(core::mem::offset_of!(Flow, public_address) == 60);
 plain!(Flow, 128);
@@ -102,6 +107,10 @@ pub mod flags {
     pub const L2_KNOWN: u8 = 1;
     /// The municipality's inspector began it: nobody else may send on it, and its answers end in the namespace.
     pub const INSPECTOR: u8 = 2;
+    /// The originator was answered with a SYN cookie before the responder heard of it: their sequence numbers of the
+    /// responder's stream differ. The numbers in the flow are the responder's; but until it has answered, its `end` is the
+    /// number after the cookie.
+    pub const PROXIED: u8 = 4;
 }
 
 /// Values of [`Flow::state`]. "Originator" is who sent the first packet.

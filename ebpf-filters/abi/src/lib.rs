@@ -9,8 +9,10 @@
 pub mod address;
 pub mod budget;
 pub mod control;
+pub mod cookie;
 pub mod dns;
 pub mod event;
+pub mod flood;
 pub mod flow;
 pub mod handover;
 pub mod hash;

@@ -7,15 +7,18 @@
 //! NAT_BLOCKS[n, unit]   whose block begins there, and since when
 //! NAT_CELLS[n, port]    which inside port the public port stands for, and until when
 //! NAT_CLIENTS  municipality, inside address ─► its blocks
+//! INBOUND      public address, protocol, port ─► an inside server's (a table of the policy, see [`inbound`])
 //! ```
 //! A block is a power of two of units, aligned in its address, so that its units are bits of one word. A public port is
 //! found by its number, an inside port in two groups of eight cells of each block of its client.
 
 mod cell;
+pub mod inbound;
 
 use crate::plain;
 
 pub use cell::Cell;
+pub use inbound::Inbound;
 
 /// Ports below this are never public ones.
 pub const FIRST_PORT: u16 = 1_024;

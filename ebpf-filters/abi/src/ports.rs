@@ -8,9 +8,9 @@ use crate::plain;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Port {
-    /// Stable port number, below [`crate::limits::PORTS`]; [`INSPECTOR`] for all inspectors.
+    /// Stable port number, below [`crate::limits::PORTS`]; [`INSPECTOR`] for all inspectors, [`HAIRPIN`] for the hairpin.
     pub number: u8,
-    /// [`ROLE_ACCESS`], [`ROLE_UPLINK`] or [`ROLE_INSPECTOR`].
+    /// [`ROLE_ACCESS`], [`ROLE_UPLINK`], [`ROLE_INSPECTOR`] or [`ROLE_HAIRPIN`].
     pub role: u8,
     /// The interface's own MAC address.
     pub mac: [u8; 6],
@@ -40,10 +40,19 @@ pub const ROLE_ACCESS: u8 = 0;
 pub const ROLE_UPLINK: u8 = 1;
 /// The inspector of one municipality, with connections of its own.
 pub const ROLE_INSPECTOR: u8 = 2;
+/// The hairpin: what one municipality sends to a public address of another's, or of its own, arrives there as if from the
+/// Internet.
+pub const ROLE_HAIRPIN: u8 = 3;
 
 /// Port number of all inspectors, as events carry it: which one it was, their municipality says.
 pub const INSPECTOR: u8 = u8::MAX;
-const _: () = assert!(crate::limits::PORTS <= INSPECTOR as u32);
+/// Number of the hairpin, and of the exit that leads into it: the one after those of ports.
+pub const HAIRPIN: u8 = crate::limits::PORTS as u8;
+/// Exits: the ports', and the hairpin's.
+pub const EXITS: u32 = crate::limits::PORTS + 1;
+const _: () = assert!(EXITS <= INSPECTOR as u32);
+/// MAC address of the hairpin's far end.
+pub const HAIRPIN_MAC: [u8; 6] = [0x02, b'b', b'g', b's', 0, 1];
 
 /// Value of array `SLOW_PATHS`, indexed by attachment number: the way into the municipality's namespace.
 #[repr(C)]

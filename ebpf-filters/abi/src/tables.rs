@@ -28,8 +28,12 @@ pub mod class {
     pub const OURS: u32 = 1;
     /// On the essential-services list: stays reachable under isolation.
     pub const ESSENTIAL: u32 = 2;
+    /// A public address of which some ports stand for an inside server's: see [`crate::nat::inbound`].
+    pub const INBOUND: u32 = 4;
+    /// Of what municipalities show each other, as they show it to the Internet.
+    pub const PUBLIC: u32 = 8;
     /// A municipality's published DNS server, which is guarded.
-    pub const DNS_SERVER: u32 = 4;
+    pub const DNS_SERVER: u32 = 16;
 }
 
 /// The rules of a rulebook that a class satisfies in one dimension, one bit each: those of two records together.
@@ -190,6 +194,8 @@ pub mod municipality {
     pub const LIMITED: u32 = 16;
     /// What looks like a reflected flood is dropped.
     pub const NO_REFLECTION: u32 = 32;
+    /// Its services that are under attack answer with SYN cookies.
+    pub const SYN_COOKIES: u32 = 64;
     /// Above this bit: the TCP port of its proxy on the gateway's own addresses; 0: it has none.
     pub const PROXY_PORT_SHIFT: u32 = 16;
 }

@@ -172,10 +172,14 @@ reasons! {
     InspectorDown = 36, "inspector_down";
     /// from the Internet, what looks like the answer of an abused service that nobody here has asked
     Reflection = 37, "reflection";
+    /// the first packet of a connection to a service under attack, which the gateway answered itself with a cookie
+    SynCookie = 38, "syn_cookie";
+    /// to a service under attack, of no flow, and without the cookie that the gateway would have given
+    BadCookie = 39, "bad_cookie";
     /// a query to a guarded DNS server that the gateway has answered itself, by asking to come again over TCP
-    DnsGuard = 38, "dns_guard";
+    DnsGuard = 40, "dns_guard";
     /// to a guarded DNS server, what is not a query with one question
-    BadQuery = 39, "bad_query";
+    BadQuery = 41, "bad_query";
 }
 
 /// Room for reasons in a counter row; above every reason's number.

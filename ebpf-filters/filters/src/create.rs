@@ -1,5 +1,5 @@
 //! Stage: a packet that the rules let through begins a flow; an IPv4 one from a municipality with a pool gets its public
-//! address and port here.
+//! address and port here. One from the Internet that [`crate::inbound`] has found a server for has both.
 
 use abi::flow::{Flow, flags, slot, state};
 use abi::{Address, Reason, Verdict, event};
@@ -36,8 +36,11 @@ extern "C" fn create_flow(context: *mut xdp_md, packet: *mut Packet, decision: u
 
 #[inline(always)]
 fn insert(frame: Frame, packet: &mut Packet, decision: Decision) -> Stage {
-    let key = key(packet);
+    let mut key = key(packet);
     let mut public = key;
+    if packet.server != 0 {
+        key.move_inside(Address::from_v4_word(packet.server), packet.server_port);
+    }
     let translated = packet.public_address != 0;
     let index = flows::claim(&key, packet.now_s);
     let Some(flow) = flows::at(index) else { return drop(Reason::FlowTableFull) };
@@ -51,9 +54,13 @@ fn insert(frame: Frame, packet: &mut Packet, decision: Decision) -> Stage {
     if packet.is(note::INSPECTOR) {
         flow.flags = flags::INSPECTOR;
     }
-    flow.bytes[0] = packet.event.length as u64;
+    flow.bytes = packet.event.length as u64;
     if key.ends().protocol() == protocol::TCP {
         tcp::begin(packet, flow, 0);
+    }
+    if packet.is(note::COOKIE) {
+        flow.flags |= flags::PROXIED;
+        flow.end[1] = packet.acknowledgement;
     }
     learn(frame, packet, flow)?;
     if translated {
@@ -114,7 +121,9 @@ fn fill(flow: &mut Flow, key: &Key, packet: &Packet) {
     flow.acked = [0; 2];
     flow.created_s = packet.now_s;
     flow.vouched = 0;
-    flow.bytes = [0; 2];
+    flow.bytes = 0;
+    flow.shift = 0;
+    flow.windows = 0;
 }
 
 /// Of what is inspected, answers come from the inspector, and do not pass here.

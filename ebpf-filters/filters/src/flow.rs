@@ -12,7 +12,9 @@ use crate::municipality::is_attached;
 use crate::packet::{Packet, note, protocol, subprogram, tcp_flag};
 use crate::rules::Ruling;
 use crate::tcp::{self, Step};
-use crate::{dns, forward, fragments, icmp_error, isolation, limits, nat, rules, tables, vouch, ways};
+use crate::{
+    dns, forward, fragments, icmp_error, isolation, limits, nat, proxied, rules, syn_cookies, tables, vouch, ways,
+};
 
 /// Matches the packet to its flow: before it has passed the other stages only to one that is vouched for.
 #[inline(always)]
@@ -79,9 +81,7 @@ fn matched(frame: Frame, packet: &mut Packet) -> Stage {
     if reason != Reason::Related {
         learn(frame, packet, flow)?;
     }
-    let from_responder = flow.origin != packet.event.direction;
-    let bytes = if from_responder { &mut flow.bytes[1] } else { &mut flow.bytes[0] };
-    *bytes = bytes.wrapping_add(packet.event.length as u64);
+    flow.bytes = flow.bytes.wrapping_add(packet.event.length as u64);
     packet.flow = index;
     packet.event.public_address = flow.public_address;
     packet.event.public_port = flow.public_port;
@@ -134,8 +134,11 @@ pub const fn wanted(packet: &Packet) -> u32 {
 
 /// Only some packets may begin a flow.
 #[inline(always)]
-fn begins_flow(packet: &Packet) -> Stage {
+fn begins_flow(packet: &mut Packet) -> Stage {
     let tcp = packet.event.protocol == protocol::TCP;
+    if tcp && syn_cookies::is_acknowledgement(packet) {
+        return syn_cookies::redeem(packet);
+    }
     let begins = !tcp || packet.event.tcp_flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN;
     if begins && !packet.is(note::ECHO_REPLY) { go_on() } else { drop(Reason::BadState) }
 }
@@ -145,6 +148,12 @@ fn begins_flow(packet: &Packet) -> Stage {
 fn bring_forward(packet: &mut Packet, flow: &mut Flow) -> Stage<bool> {
     let from_responder = flow.origin != packet.event.direction;
     if packet.event.protocol == protocol::TCP {
+        if flow.flags & flags::PROXIED != 0 {
+            proxied::read(packet, flow)?;
+            if packet.is(note::COOKIE) {
+                return Stage::Continue(true);
+            }
+        }
         return match tcp::step(packet, flow, from_responder as u32) {
             Step::Pass => Stage::Continue(true),
             Step::Reopen => Stage::Continue(false),

@@ -5,7 +5,7 @@
 
 use abi::flow::flags;
 use abi::handover::{Handover, MAGIC, TO_HOST, TO_INTERFACE, TO_NEIGHBOUR};
-use abi::ports::{Port, ROLE_UPLINK, SlowPath};
+use abi::ports::{HAIRPIN, HAIRPIN_MAC, Port, ROLE_UPLINK, SlowPath};
 use abi::tables::class;
 use abi::{Reason, Verdict};
 use aya_ebpf::bindings::{xdp_action, xdp_md};
@@ -18,14 +18,20 @@ use crate::packet::{Packet, note, subprogram};
 use crate::rewrite::{HopLimit, rewrite};
 use crate::route::{Answer, Route, route};
 use crate::ways::Hop;
-use crate::{dns_answer, flows, tables, ways};
+use crate::{dns_answer, flows, syn_cookies, tables, ways};
 
 /// Carries out the packet's verdict; the XDP action.
 #[inline(always)]
 pub fn forward(frame: Frame, packet: &mut Packet) -> u32 {
     if packet.event.verdict == Verdict::Drop as u8 {
-        let is_answered = packet.event.reason == Reason::DnsGuard as u16;
-        return if is_answered { dns_answer::answer(frame, packet) } else { xdp_action::XDP_DROP };
+        // Some of what goes no further is answered in its sender's face.
+        if packet.event.reason == Reason::SynCookie as u16 {
+            return syn_cookies::answer_syn(frame.context(), packet);
+        }
+        if packet.event.reason == Reason::DnsGuard as u16 {
+            return dns_answer::answer(frame, packet);
+        }
+        return xdp_action::XDP_DROP;
     }
     forward_packet(frame.context(), packet)
 }
@@ -64,7 +70,7 @@ fn towards_uplink(frame: Frame, packet: &mut Packet) -> Stage<u32> {
         return tell_sender(frame, packet, Reason::HopLimit);
     }
     if !packet.is(note::VOUCHED) && packet.destination_about.flags & class::OURS != 0 {
-        return drop(Reason::NoRoute);
+        return by_hairpin(frame, packet);
     }
     let flow = need(flows::at(packet.flow))?;
     let hop = match ways::recall(packet, flow) {
@@ -95,6 +101,24 @@ fn towards_uplink(frame: Frame, packet: &mut Packet) -> Stage<u32> {
     }
     Envelope { destination: hop.peer_mac, source: hop.our_mac, vlans: [0; 2], count: 0 }.put(frame, packet)?;
     leave_by(hop.exit)
+}
+
+/// To an address of ours: public ones are reached by the hairpin, at whose far end the packet arrives as if from the
+/// Internet. No private address is reached, and none is seen there. What the uplink would be too small for is too big here
+/// as well, but nothing must be cut.
+#[inline(always)]
+fn by_hairpin(frame: Frame, packet: &mut Packet) -> Stage<u32> {
+    let is_public = packet.event.public_address != 0 || packet.source_about.flags & class::PUBLIC != 0;
+    if packet.destination_about.flags & class::PUBLIC == 0 || !is_public {
+        return drop(Reason::NoRoute);
+    }
+    let exit = or_no_route(EXITS.get_ifindex(HAIRPIN as u32).and_then(port))?;
+    if packet.ip_length() > exit.mtu as u32 && packet.is(note::V6 | note::DONT_FRAGMENT) {
+        return tell_sender(frame, packet, Reason::TooBig);
+    }
+    rewrite(frame, packet, HopLimit::Lower)?;
+    Envelope { destination: HAIRPIN_MAC, source: exit.mac, vlans: [0; 2], count: 0 }.put(frame, packet)?;
+    leave_by(HAIRPIN)
 }
 
 /// The sender is told, or, where it allows so, the host makes fragments.

@@ -1,6 +1,7 @@
 //! ICMP errors belong to the flow of the packet that they quote, and to nothing else.
 
 use abi::Reason;
+use abi::flow::flags;
 use aya_ebpf::bindings::xdp_md;
 
 use crate::decision::{Stage, drop, from_code, or_drop, to_code};
@@ -42,7 +43,13 @@ pub fn quoted_flow(frame: Frame, packet: &mut Packet) -> Stage<u32> {
 #[inline(never)]
 extern "C" fn find_quoted(context: *mut xdp_md, packet: *mut Packet) -> u64 {
     subprogram(packet, to_code(drop(Reason::Internal)) as u64, |packet| match quoted(Frame::new(context), packet) {
-        Stage::Continue(index) => (index as u64) << 32,
+        Stage::Continue(index) => {
+            // What the Internet quotes of a connection that began with a cookie has the client's numbers.
+            if !packet.is_egress() && flows::at(index).is_some_and(|flow| flow.flags & flags::PROXIED != 0) {
+                packet.notes |= note::PROXIED;
+            }
+            (index as u64) << 32
+        }
         Stage::Break(decision) => decision.code() as u64,
     })
 }

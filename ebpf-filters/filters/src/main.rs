@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! parse → sanity → municipality ─┬► spoofing → isolation → block → proxy → flow ─┬► decided
-//!                                │                                               └► rules → dns → limits → create ► decided
+//!                                │       inbound → rules → SYN cookies → dns → limits → create ► decided
 //!                                └► (vouched for) flow ► decided
 //! decided ► forward ► account
 //! ```
@@ -31,6 +31,7 @@ mod frame;
 mod from_namespace;
 mod guard;
 mod icmp_error;
+mod inbound;
 mod isolation;
 mod limits;
 mod maps;
@@ -38,20 +39,24 @@ mod municipality;
 mod nat;
 mod packet;
 mod parse;
+mod proxied;
 mod proxy;
 mod reflection;
 mod rewrite;
 mod route;
 mod rules;
 mod sanity;
+mod segment;
 mod sources;
 mod spoofing;
+mod syn_cookies;
 mod tables;
 mod tcp;
+mod tcp_options;
 mod vouch;
 mod ways;
 
-use abi::ports::{ROLE_INSPECTOR, ROLE_UPLINK};
+use abi::ports::{ROLE_HAIRPIN, ROLE_INSPECTOR, ROLE_UPLINK};
 use abi::{Direction, Reason, Verdict};
 use aya_ebpf::bindings::xdp_action;
 use aya_ebpf::helpers::bpf_ktime_get_coarse_ns;
@@ -119,7 +124,9 @@ fn judge(frame: Frame, packet: &mut Packet) -> Stage {
     packet.notes |= packet::note::PASSED;
     flow::flow(frame, packet)?;
     reflection::reflection(packet)?;
+    inbound::inbound(packet)?;
     let ruling = rules::rules(packet);
+    syn_cookies::syn_cookies(packet, ruling)?;
     create::create(frame, packet, ruling)
 }
 
@@ -151,7 +158,11 @@ fn arrive(frame: Frame, packet: &mut Packet) -> Stage {
     packet.half = generation as u32 & 1;
     let port = need(forward::port(frame.ingress_ifindex()))?;
     packet.event.port = port.number;
-    packet.event.direction = if port.role == ROLE_UPLINK { Direction::Ingress as u8 } else { Direction::Egress as u8 };
+    let from_outside = port.role == ROLE_UPLINK || port.role == ROLE_HAIRPIN;
+    packet.event.direction = if from_outside { Direction::Ingress as u8 } else { Direction::Egress as u8 };
+    if port.role == ROLE_HAIRPIN {
+        packet.notes |= packet::note::HAIRPIN;
+    }
     if generation == 0 {
         return drop(Reason::NoPolicy);
     }

@@ -8,10 +8,11 @@ use abi::budget::{BudgetUse, Budgets, Pool};
 use abi::control::{Control, CounterRow, EventLosses};
 use abi::dns;
 use abi::event::Event;
+use abi::flood::{self, Cell};
 use abi::flow::{Bucket, FragmentKey, FragmentOwner};
 use abi::limits;
-use abi::nat::{self, Block, ClientBlocks, ClientKey, PublicAddress};
-use abi::ports::{Port, SlowPath, Trunk, Way};
+use abi::nat::{self, Block, ClientBlocks, ClientKey, Inbound, PublicAddress};
+use abi::ports::{self, Port, SlowPath, Trunk, Way};
 use abi::prefixes::Record;
 use abi::tables::{self, Attachment, Class, Municipality, Row, View};
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
@@ -36,7 +37,7 @@ const fn paired_halves(capacity: u32) -> usize {
 /// Two entries of a table of `u32`.
 pub type Pair = [u32; 2];
 
-/// The generation that judges, the replay clock, and what the maps were made for. 24 bytes, for the gateway's life.
+/// The generation that judges, the replay clock, and what the maps were made for. 40 bytes, for the gateway's life.
 #[btf_map]
 pub static CONTROL: Array<Control, 1, MMAP> = Array::new();
 
@@ -93,6 +94,9 @@ pub static RULES: Array<Pair, { paired_halves(limits::RULES / tables::RULES_A_WO
 /// IPv4 addresses of all NAT pools, in network order.
 #[btf_map]
 pub static POOL_ADDRESSES: Array<Pair, { paired_halves(limits::POOL_ADDRESSES) }, MMAP> = Array::new();
+/// Ports of public addresses that stand for inside servers', ascending. 64 KiB a half.
+#[btf_map]
+pub static INBOUND: Array<Inbound, { halves(limits::INBOUND) }, MMAP> = Array::new();
 
 /// By interface index: the ports that the program is attached to. 1 MiB.
 #[btf_map]
@@ -100,9 +104,9 @@ pub static PORTS: Array<Port, { limits::INTERFACES as usize }, MMAP> = Array::ne
 /// Next hops that flows remember, by the number that they keep.
 #[btf_map]
 pub static WAYS: Array<Way, { limits::WAYS as usize }> = Array::new();
-/// By port number: the interface that frames leave by.
+/// By port number, and after them the hairpin's: the interface that frames leave by.
 #[btf_map]
-pub static EXITS: DevMap<{ limits::PORTS as usize }> = DevMap::new();
+pub static EXITS: DevMap<{ ports::EXITS as usize }> = DevMap::new();
 /// By attachment number: the way into the municipality's namespace.
 #[btf_map]
 pub static SLOW_PATHS: Array<SlowPath, { limits::ATTACHMENTS as usize }> = Array::new();
@@ -130,6 +134,9 @@ pub static BUDGET_USE: PerCpuArray<BudgetUse, { limits::MUNICIPALITIES as usize 
 /// Buckets of sources, a cache line a set: 4 MiB for half a million that send at one time.
 #[btf_map]
 pub static SOURCES: Array<[u64; limits::SOURCE_WAYS as usize], { limits::SOURCE_SETS as usize }, MMAP> = Array::new();
+/// Services and the SYNs that they get: 160 KiB.
+#[btf_map]
+pub static SYN_CELLS: Array<Cell, { flood::CELLS as usize }, MMAP> = Array::new();
 
 /// By municipality number: zones of its published DNS servers, and what their guard admits.
 #[btf_map]

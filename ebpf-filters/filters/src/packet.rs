@@ -49,8 +49,12 @@ pub struct Packet {
     pub public_address: u32,
     /// and its public port or echo identifier.
     pub public_port: u16,
+    /// From the Internet to a published port: the inside server's,
+    pub server_port: u16,
+    /// and its address in network order; 0: the packet is for the very address that it carries.
+    pub server: u32,
     /// Zero.
-    pub reserved: u16,
+    pub reserved: u32,
     /// TCP sequence number.
     pub sequence: u32,
     /// TCP acknowledgement number.
@@ -105,6 +109,12 @@ pub mod note {
     pub const INSPECTOR: u32 = 1 << 13;
     /// Packets or bits of its municipality are limited.
     pub const METERED: u32 = 1 << 14;
+    /// It came by the hairpin: from a municipality, as if from the Internet.
+    pub const HAIRPIN: u32 = 1 << 15;
+    /// Its connection began with a cookie.
+    pub const PROXIED: u32 = 1 << 16;
+    /// It stands for the SYN of such a connection.
+    pub const COOKIE: u32 = 1 << 17;
 }
 
 /// TCP flags as on the wire.

@@ -5,10 +5,10 @@ use abi::Reason;
 use aya_ebpf::bindings::xdp_md;
 
 use crate::decision::{Stage, drop, from_code, go_on, need, to_code};
-use crate::flows;
 use crate::frame::{Bytes, Frame};
 use crate::icmp_error::QUOTE;
 use crate::packet::{Packet, note, protocol, subprogram};
+use crate::{flows, proxied};
 
 /// Whether a router passes the packet on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,9 @@ pub enum HopLimit {
 /// Rewrites the packet for the side that it goes to.
 #[inline(always)]
 pub fn rewrite(frame: Frame, packet: &mut Packet, hop_limit: HopLimit) -> Stage {
+    if packet.is(note::PROXIED) {
+        proxied::adapt(frame, packet)?;
+    }
     if packet.event.public_address != 0 {
         return from_code(translate_packet(frame.context(), packet, (hop_limit == HopLimit::Lower) as u32));
     }
@@ -182,18 +185,21 @@ fn transport(frame: Frame, at: u32, room: u32, number: u8, side: Side, to: &End,
 
 /// The sum of differences to bytes that a checksum covers.
 #[derive(Clone, Copy)]
-struct Change(u64);
+pub struct Change(pub u64);
 
 impl Change {
-    const NONE: Self = Self(0);
+    /// Nothing is changed.
+    pub const NONE: Self = Self(0);
 
+    /// Two bytes, as in memory.
     #[inline(always)]
-    fn half(&mut self, old: u16, new: u16) {
+    pub fn half(&mut self, old: u16, new: u16) {
         self.0 += !old as u64 + new as u64;
     }
 
+    /// Four bytes, as in memory.
     #[inline(always)]
-    fn word(&mut self, old: u32, new: u32) {
+    pub fn word(&mut self, old: u32, new: u32) {
         self.0 += !old as u64 + new as u64;
     }
 
@@ -204,7 +210,7 @@ impl Change {
 
     /// The checksum of the changed bytes, from that of the old ones.
     #[inline(always)]
-    fn applied(self, check: u16) -> u16 {
+    pub fn applied(self, check: u16) -> u16 {
         let mut sum = self.0 + !check as u64;
         sum = (sum & 0xffff_ffff) + (sum >> 32);
         sum = (sum & 0xffff) + (sum >> 16);

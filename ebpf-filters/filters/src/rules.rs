@@ -10,7 +10,7 @@
 use abi::flow::Flow;
 use abi::limits::ROW_SUMMARIES;
 use abi::tables::{JOINED, ONE_RULE, Row, Rulebook, View, action, service_index};
-use abi::{Direction, Reason, Verdict, pairs};
+use abi::{Address, Direction, Reason, Verdict, pairs};
 
 use crate::decision::{Decision, Stage};
 use crate::maps::{INSPECTORS, ROWS, ROWS_PER_HALF};
@@ -57,14 +57,20 @@ pub fn rules(packet: &Packet) -> Ruling {
     })
 }
 
-/// Judges a flow again, as if its first packet came now. Ingress flows were never translated.
+/// Judges a flow again, as if its first packet came now: from the Internet that was for the public address, if there is
+/// one.
 #[inline(always)]
 pub fn again(packet: &Packet, flow: &Flow) -> Ruling {
-    let inside = tables::class_of(packet.half, &flow.inside);
-    let outside = tables::class_of(packet.half, &flow.outside);
     let egress = flow.origin == Direction::Egress as u8;
+    let (inside, inside_port) = if egress || flow.public_address == 0 {
+        (flow.inside, flow.inside_port)
+    } else {
+        (Address::from_v4_word(flow.public_address), flow.public_port)
+    };
+    let inside = tables::class_of(packet.half, &inside);
+    let outside = tables::class_of(packet.half, &flow.outside);
     let (source_class, destination_class) = if egress { (inside, outside) } else { (outside, inside) };
-    let port = if egress { flow.outside_port } else { flow.inside_port };
+    let port = if egress { flow.outside_port } else { inside_port };
     ask(&mut Question {
         half: packet.half as u8,
         direction: flow.origin,

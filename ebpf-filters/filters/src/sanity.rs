@@ -14,7 +14,8 @@ pub fn sanity(packet: &Packet) -> Stage {
     if is_not_forwardable(&packet.event.destination, packet.is(note::V4)) {
         return drop(Reason::BadDestination);
     }
-    if same(&packet.event.source, &packet.event.destination) {
+    // By the hairpin, clients behind a public address may call what is published there: see `inbound`.
+    if same(&packet.event.source, &packet.event.destination) && !packet.is(note::HAIRPIN) {
         return drop(Reason::Land);
     }
     if packet.is(note::SOURCE_ROUTE) {

@@ -13,7 +13,11 @@ use crate::tables;
 #[inline(always)]
 pub fn spoofing(packet: &Packet) -> Stage {
     if !packet.is_egress() {
-        return if packet.source_about.flags & class::OURS != 0 { drop(Reason::SpoofedSource) } else { go_on() };
+        // By the hairpin only what is ours, and shown to the Internet.
+        let ours = packet.source_about.flags & (class::OURS | class::PUBLIC);
+        let expected = if packet.is(note::HAIRPIN) { class::OURS | class::PUBLIC } else { 0 };
+        let honest = if expected == 0 { ours & class::OURS == 0 } else { ours == expected };
+        return if honest { go_on() } else { drop(Reason::SpoofedSource) };
     }
     let source = tables::view(packet.half, packet.views, packet.source_class)?.flags;
     if packet.is(note::INSPECTOR) {

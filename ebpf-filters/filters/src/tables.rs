@@ -1,13 +1,14 @@
 //! Typed access to the policy tables of the packet's generation.
 
 use abi::limits;
+use abi::nat::{Inbound, inbound};
 use abi::prefixes::{POINTER, Record, kind, kind_of, number_of, v4_root_index, v6_root_index};
 use abi::tables::{Class, Municipality, RULES_A_WORD, Row, VIEW_BLOCK, View};
 use abi::{Address, pairs, prefixes, tables};
 
 use crate::decision::{Stage, need};
 use crate::maps::{
-    CLASSES, CLASSES_PER_HALF, INNER_VLANS, MUNICIPALITIES, NODES, NODES_PER_HALF, PAIRS, PAIRS_PER_HALF,
+    CLASSES, CLASSES_PER_HALF, INBOUND, INNER_VLANS, MUNICIPALITIES, NODES, NODES_PER_HALF, PAIRS, PAIRS_PER_HALF,
     POOL_ADDRESSES, RECORDS, RECORDS_PER_HALF, RULES, SERVICE_VIEWS, SERVICE_VIEWS_PER_HALF, SERVICES, V4_ROOT,
     V6_ROOT, VIEW_ROOTS, VIEW_ROOTS_PER_HALF, VIEWS, VIEWS_PER_HALF, VLANS, word,
 };
@@ -119,4 +120,31 @@ pub fn action(half: u32, rule: u32) -> u32 {
 #[inline(always)]
 pub fn pool_address(half: u32, index: u32) -> u32 {
     word(&POOL_ADDRESSES, half, limits::POOL_ADDRESSES, index)
+}
+
+/// Where a port of a public IPv4 address leads, if it stands for an inside server's: the address in network order, and
+/// the port.
+#[inline(always)]
+pub fn inbound(half: u32, public: u32, protocol: u8, port: u16) -> Option<(u32, u16)> {
+    let place = inbound::place(u32::from_be(public), protocol, port);
+    // Runs that begin at the place or before it.
+    let mut before = 0_u32;
+    for n in 1..=limits::INBOUND.trailing_zeros() {
+        let step = limits::INBOUND >> n;
+        before += step * begins_by(half, before.wrapping_add(step) - 1, place);
+    }
+    let run = run(half, before.wrapping_sub(1))?;
+    run.inside_port_of(place).map(|port| (run.inside, port))
+}
+
+/// Whether a run begins at a place or before it: 1 or 0. On its own, because the ways through the search would multiply.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn begins_by(half: u32, index: u32, place: u64) -> u32 {
+    run(half, index).is_some_and(|run| run.is_by(place)) as u32
+}
+
+#[inline(always)]
+fn run(half: u32, index: u32) -> Option<&'static Inbound> {
+    if index < limits::INBOUND { INBOUND.get(half.wrapping_mul(limits::INBOUND).wrapping_add(index)) } else { None }
 }

@@ -24,7 +24,8 @@ pub const fn is_candidate(packet: &Packet) -> bool {
     !blocked && !packet.is(note::ICMP_ERROR | note::LATER_FRAGMENT)
 }
 
-/// Looks for the packet's flow: whether it is vouched for.
+/// Looks for the packet's flow: whether it is vouched for. By the hairpin comes nobody of the Internet, with whom alone flows
+/// are.
 #[inline(always)]
 pub fn look(packet: &mut Packet) -> bool {
     packet.flow = find(packet);
@@ -32,6 +33,7 @@ pub fn look(packet: &mut Packet) -> bool {
         && flow.vouched & !VOUCHED_METERED == packet.event.generation
         && flow.generation == packet.event.generation
         && is_senders(packet, flow)
+        && !packet.is(note::HAIRPIN)
     {
         packet.notes |= note::VOUCHED;
         if flow.vouched & VOUCHED_METERED != 0 {

@@ -52,6 +52,7 @@ enum Command {
     Events(commands::events::Arguments),
     Who(commands::who::Arguments),
     Bypass(commands::bypass::Arguments),
+    Audit(commands::audit::Arguments),
     Ca(commands::ca::Arguments),
 }
 
@@ -89,6 +90,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Command::Events(arguments) => commands::events::run(arguments, &daemon),
         Command::Who(arguments) => commands::who::run(arguments, &daemon),
         Command::Bypass(arguments) => commands::bypass::run(arguments, &daemon),
+        Command::Audit(arguments) => commands::audit::run(arguments),
         Command::Ca(arguments) => commands::ca::run(arguments),
     }
 }

@@ -1,6 +1,7 @@
 //! One file a command: its arguments, its help, what it prints.
 
 pub mod apply;
+pub mod audit;
 pub mod block;
 pub mod bypass;
 pub mod ca;

@@ -19,6 +19,8 @@ pub fn packet(line: &Line) -> String {
             let source = endpoint(source, line.source_port);
             let _ = write!(text, "{source} > {}", endpoint(destination, line.destination_port));
         }
+        // About a service, not about a packet.
+        (None, Some(destination)) => text.push_str(&endpoint(destination, line.destination_port)),
         _ if line.reason == "arp" => {}
         _ => text.push_str("no addresses"),
     }

@@ -12,6 +12,7 @@ use crate::audit::AuditFile;
 use crate::budgets::Usage;
 use crate::bypass::Bypass;
 use crate::dns::Attacked;
+use crate::flood::Attacks;
 use crate::freeze::Freeze;
 use crate::inspectors::Inspectors;
 use crate::log;
@@ -37,8 +38,10 @@ pub struct Daemon {
     pub rates: Mutex<Rates>,
     /// How much of budgets is used.
     pub usage: Mutex<Usage>,
+    /// What is under attack.
+    pub attacks: Mutex<Attacks>,
     /// Zones of DNS servers that are under attack.
-    pub attacked: Mutex<Attacked>,
+    pub attacked_zones: Mutex<Attacked>,
     /// Why the policy that was applied last is not, or not wholly, in force; tried again from time to time.
     pub trouble: Mutex<Option<String>>,
     /// Processes that look into connections.

@@ -43,7 +43,7 @@ pub fn measure(daemon: &Daemon) {
         let zones = readings.get(&municipality.id).into_iter().flatten().filter(|zone| zone.attacked);
         now.extend(zones.map(|zone| ((municipality.id.clone(), name_of(municipality, zone)), zone.names)));
     }
-    let mut before = daemon.attacked.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut before = daemon.attacked_zones.lock().unwrap_or_else(PoisonError::into_inner);
     for (zone, names) in &now {
         if !before.contains_key(zone) {
             tell(daemon, current.generation, zone, "began", *names);

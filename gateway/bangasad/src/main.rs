@@ -8,6 +8,7 @@ mod bypass;
 mod daemon;
 mod dns;
 mod events;
+mod flood;
 mod freeze;
 mod history;
 mod inspectors;

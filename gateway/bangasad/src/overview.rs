@@ -10,7 +10,7 @@ use abi::ports::ROLE_UPLINK;
 use control::Status;
 use control::status::{CounterStatus, EventStatus, MunicipalityStatus, NatStatus, PortStatus, Rate, SetStatus};
 use dataplane::Gateway;
-use dataplane::gateway::{BudgetReading, InspectorWay, ZoneReading};
+use dataplane::gateway::{Attacked, BudgetReading, InspectorWay, ZoneReading};
 use dataplane::links::{Link, mac_text};
 use dataplane::readings::Readings;
 use telemetry::metrics::{Bypassed, OverlayCounts};
@@ -19,7 +19,7 @@ use telemetry::{Snapshot, Words};
 use crate::daemon::{Current, Daemon};
 use crate::nat::{self, Usage};
 use crate::watch::Integrity;
-use crate::{budgets, bypass, dns, freeze, inspectors, overlays};
+use crate::{budgets, bypass, dns, flood, freeze, inspectors, overlays};
 
 /// What the kernel says, read in one go.
 struct Kernel {
@@ -27,6 +27,7 @@ struct Kernel {
     current: Option<Arc<Current>>,
     readings: Readings,
     budgets: Vec<BudgetReading>,
+    attacked: Vec<Attacked>,
     zones: BTreeMap<String, Vec<ZoneReading>>,
     flows: Vec<u64>,
     flow_capacity: u64,
@@ -49,6 +50,7 @@ fn read(daemon: &Daemon) -> anyhow::Result<Kernel> {
     Ok(Kernel {
         readings: gateway.read(municipalities, sets)?,
         budgets: gateway.read_budgets(1..=municipalities)?,
+        attacked: gateway.attacked(),
         zones: current.as_deref().map(|current| dns::read(&gateway, current)).unwrap_or_default(),
         flows: gateway.count_flows()?,
         flow_capacity: gateway.flow_capacity(),
@@ -179,6 +181,7 @@ fn municipalities(
                 limits: municipality.map_or_else(Vec::new, |municipality| {
                     budgets::status(daemon, *number, &municipality.limits, &kernel.budgets)
                 }),
+                attacked: flood::status(&kernel.attacked, *number),
                 dns: municipality.and_then(|municipality| {
                     let zones = kernel.zones.get(id).map_or(&[][..], Vec::as_slice);
                     dns::status(municipality, *number, zones, &kernel.budgets)
@@ -259,6 +262,17 @@ fn lying_over(daemon: &Daemon, current: Option<&Current>) -> OverlayCounts {
     OverlayCounts { isolations: isolations.collect(), indicators, frozen_until }
 }
 
+/// Services under attack by municipality, none also being told.
+fn attacked(words: &Words, current: Option<&Current>, attacked: &[Attacked]) -> BTreeMap<String, u64> {
+    let present = current.into_iter().flat_map(|current| &current.policy().municipalities);
+    let mut counts: BTreeMap<String, u64> = present.map(|municipality| (municipality.id.clone(), 0)).collect();
+    for it in attacked {
+        let name = words.latest().municipality_name(it.municipality).unwrap_or_default();
+        *counts.entry(name.to_owned()).or_default() += 1;
+    }
+    counts
+}
+
 /// What Prometheus reads.
 pub fn metrics(daemon: &Daemon) -> anyhow::Result<String> {
     let kernel = read(daemon)?;
@@ -312,6 +326,7 @@ pub fn metrics(daemon: &Daemon) -> anyhow::Result<String> {
         coverage: inspectors::coverage(&daemon.inspectors),
         bypass: bypassed(daemon, current),
         limits: budgets::metrics(daemon, &kernel.budgets),
+        attacked: attacked(words, current, &kernel.attacked),
         overlays: lying_over(daemon, current),
         dns: dns::metrics(&kernel.zones),
         started_at: daemon.started_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64(),

@@ -189,7 +189,7 @@ fn respond(daemon: &Daemon, request: Request, peer: &UCred) -> Response {
             Ok(status) => Response::Status(Box::new(status)),
             Err(error) => Response::Failed { message: format!("{error:#}") },
         },
-        Request::Who { address, port, at_ms } => nat::who(daemon, address, port, at_ms),
+        Request::Who { address, port, protocol, at_ms } => nat::who(daemon, (address, port, protocol), at_ms),
         Request::Policy { generation } => policy(daemon, generation),
         Request::Bypass { municipality } => bypass::list(daemon, municipality.as_deref()),
         Request::BypassApprove { decide, for_seconds } => {

@@ -29,8 +29,8 @@ use policy::{Numbering, Overlays, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::log;
-pub use files::sync_directory;
-use files::{random, read_files, remove, sound, write_durably};
+use files::{random, read_files, remove, sound};
+pub use files::{sync_directory, write_durably};
 
 /// Generations that are kept.
 const KEPT: usize = 50;

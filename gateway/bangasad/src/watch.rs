@@ -10,12 +10,14 @@ use control::status::Rate;
 use policy::Digest;
 
 use crate::daemon::Daemon;
-use crate::{budgets, dns, log, start};
+use crate::{budgets, dns, flood, log, start};
 
 /// Between two comparisons of the tables: 15 ms of hashing for each 64 MiB, and some 50 ms to map them.
 const INTEGRITY_INTERVAL: Duration = Duration::from_secs(60);
 /// Between two looks at what is in the way of the policy, and at ports that came back.
 const MEND_INTERVAL: Duration = Duration::from_secs(10);
+/// Between two looks at what is under attack.
+const ATTACK_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two readings of the counters.
 const RATE_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -77,6 +79,7 @@ pub async fn run(daemon: Arc<Daemon>) {
     let mut rates = tokio::time::interval(RATE_INTERVAL);
     let mut mending = tokio::time::interval(MEND_INTERVAL);
     let mut budgets = tokio::time::interval(budgets::INTERVAL);
+    let mut attacks = tokio::time::interval(ATTACK_INTERVAL);
     let mut dns = tokio::time::interval(dns::INTERVAL);
     let mut sweeps = tokio::time::interval(budgets::SWEEP_INTERVAL);
     // Whoever started or installed has just compared.
@@ -88,6 +91,7 @@ pub async fn run(daemon: Arc<Daemon>) {
             _ = rates.tick() => measure,
             _ = mending.tick() => mend,
             _ = budgets.tick() => budgets::measure,
+            _ = attacks.tick() => flood::measure,
             _ = dns.tick() => dns::measure,
             _ = sweeps.tick() => budgets::sweep,
         };

@@ -1,5 +1,7 @@
 //! What somebody did to the gateway: a line of the audit file, and an event beside those about packets.
 
+pub mod chain;
+
 use std::fmt;
 
 use policy::overlay::Moment;

@@ -69,6 +69,8 @@ pub enum Request {
         address: std::net::IpAddr,
         /// Port, or echo identifier.
         port: Option<u16>,
+        /// IP protocol, by which published ports may lead to different servers.
+        protocol: u8,
         /// When, in ms since 1970; none: now.
         at_ms: Option<u64>,
     },

@@ -1,6 +1,7 @@
 //! The running gateway at one moment. Field names are those of metrics and events.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use policy::overlay::{Isolation, Origin};
 use serde::{Deserialize, Serialize};
@@ -116,6 +117,9 @@ pub struct MunicipalityStatus {
     /// Its budgets.
     #[serde(default)]
     pub limits: Vec<LimitStatus>,
+    /// Its services that are under attack, and answer with SYN cookies.
+    #[serde(default)]
+    pub attacked: Vec<SocketAddr>,
     /// Its published DNS servers; none: it has none that are guarded.
     #[serde(default)]
     pub dns: Option<DnsStatus>,

@@ -11,7 +11,7 @@ pub struct Holder {
     pub address: IpAddr,
     /// As asked.
     pub port: Option<u16>,
-    /// `port_block`: a client's, translated; `published`: by an ingress rule; `own_address`: an address that is not
+    /// `port_block`: a client's, translated; `inbound`: of a mapping, which leads to a server; `published`: by an ingress rule; `own_address`: an address that is not
     /// translated.
     pub what: String,
     /// Id.
@@ -20,6 +20,8 @@ pub struct Holder {
     pub client: Option<IpAddr>,
     /// Whether that is the municipality's inspector, whose sessions name the client.
     pub inspector: bool,
+    /// Port of the server inside that a published port leads to.
+    pub inside_port: Option<u16>,
     /// Lowest port of the block.
     pub first_port: Option<u16>,
     /// Highest port of the block.

@@ -12,7 +12,7 @@ use abi::control::Control;
 use abi::event::Event;
 use abi::flow::{Bucket, FragmentKey, FragmentOwner};
 use abi::limits::{NAT_ADDRESSES_AT_MOST, REPLAY_HASH_SEED};
-use abi::ports::{INSPECTOR, Port, ROLE_INSPECTOR, ROLE_UPLINK};
+use abi::ports::{HAIRPIN, INSPECTOR, Port, ROLE_HAIRPIN, ROLE_INSPECTOR, ROLE_UPLINK};
 use abi::{Direction, Reason, Verdict};
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData, PerCpuArray, PerCpuValues};
@@ -67,7 +67,7 @@ impl EngineSize {
 }
 
 /// Where a frame enters: a port's stable number, and [`abi::ports::ROLE_ACCESS`] or [`abi::ports::ROLE_UPLINK`]; or where
-/// an [inspector](Entry::inspector) sends.
+/// an [inspector](Entry::inspector) sends, or the [hairpin](Entry::hairpin) comes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Number, from the policy's numbering.
@@ -83,6 +83,11 @@ impl Entry {
     pub const fn inspector(municipality: u16) -> Self {
         Self { port: INSPECTOR, role: ROLE_INSPECTOR, municipality }
     }
+
+    /// Where the hairpin comes out.
+    pub const fn hairpin() -> Self {
+        Self { port: HAIRPIN, role: ROLE_HAIRPIN, municipality: 0 }
+    }
 }
 
 /// The program and its maps, this value's own.
@@ -97,6 +102,7 @@ pub struct Engine {
     nat: Nat,
     pools: Mapping,
     sources: Mapping,
+    syn_cells: Mapping,
     dns_zones: Mapping,
     budget_use: PerCpuArray<MapData, Value<BudgetUse>>,
     entry: Option<Entry>,
@@ -122,7 +128,7 @@ impl Engine {
         let program: &mut Xdp = load::program(&mut object, "gateway")?;
         program.load().map_err(|error| Error::refused("gateway", error))?;
         let tables = Tables::open(&object)?;
-        tables.sign(globals.flow_buckets);
+        tables.sign(globals.flow_buckets, abi::cookie::REPLAY_KEY);
         let inspectors = InspectorWords::of(&object)?;
         (0..abi::limits::MUNICIPALITIES as u16).for_each(|number| inspectors.set(number, InspectorState::Serving));
         Ok(Self {
@@ -135,6 +141,7 @@ impl Engine {
             nat: Nat::take(&mut object)?,
             pools: load::mapping(&object, "POOLS")?,
             sources: load::mapping(&object, "SOURCES")?,
+            syn_cells: load::mapping(&object, "SYN_CELLS")?,
             dns_zones: load::mapping(&object, "DNS_ZONES")?,
             budget_use: load::take(&mut object, "BUDGET_USE")?,
             entry: None,
@@ -164,9 +171,10 @@ impl Engine {
         self.tables.control()
     }
 
-    /// Forgets all flows and fragments and port blocks, what was used up of budgets, and what DNS servers were asked.
+    /// Forgets all flows and fragments and port blocks, what was used up of budgets, who is under attack, and what DNS servers
+    /// were asked.
     pub fn forget_flows(&mut self) -> Result<(), Error> {
-        for map in [&self.flows, &self.pools, &self.sources, &self.dns_zones] {
+        for map in [&self.flows, &self.pools, &self.sources, &self.syn_cells, &self.dns_zones] {
             map.zero(0, map.len());
         }
         self.swept_s = 0;
@@ -251,7 +259,8 @@ impl Engine {
     fn too_short(&self, entry: Entry, now_ns: u64, frame: &[u8]) -> Event {
         let generation = self.tables.generation() as u32;
         let reason = if generation == 0 { Reason::NoPolicy } else { Reason::Truncated };
-        let direction = if entry.role == ROLE_UPLINK { Direction::Ingress } else { Direction::Egress };
+        let from_outside = matches!(entry.role, ROLE_UPLINK | ROLE_HAIRPIN);
+        let direction = if from_outside { Direction::Ingress } else { Direction::Egress };
         Event {
             time_ns: now_ns,
             generation,

@@ -8,12 +8,15 @@
 mod attach;
 mod budgets;
 mod dns;
+mod flood;
+mod hairpin;
 mod inspectors;
 mod pins;
 mod ports;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 
 use abi::ports::{Port, ROLE_ACCESS, ROLE_UPLINK, SlowPath, Trunk};
@@ -30,6 +33,7 @@ use crate::install::{Generation, Installed, Shape, Tables};
 use crate::links::{self, Link};
 use crate::load::{self, Globals, Mappable, RunTimeMaps};
 use crate::mmap::{Mapping, Value};
+use crate::namespaces::hairpin::{FAR, NEAR};
 use crate::namespaces::{Desired, desired::PortFacts};
 use crate::nat::Nat;
 use crate::readings::{self, Readings};
@@ -37,6 +41,7 @@ use inspectors::Inspectors;
 
 pub use budgets::BudgetReading;
 pub use dns::ZoneReading;
+pub use flood::Attacked;
 pub use inspectors::InspectorWay;
 pub use pins::{detach, is_pinned, lock_patiently, mount_bpffs};
 
@@ -62,11 +67,14 @@ pub struct Gateway {
     flows: Mappable,
     nat: Nat,
     pools: Mapping,
+    syn_cells: Mapping,
     dns_zones: Mapping,
     events: Option<Events>,
     adopted: bool,
     ports: BTreeMap<String, AttachedPort>,
     inspectors: Inspectors,
+    /// The interface where the hairpin comes out, if it carries the programs.
+    hairpin: Option<u32>,
     warnings: BTreeSet<String>,
     _lock: File,
 }
@@ -82,6 +90,16 @@ pub struct AttachedPort {
     pub guard: &'static str,
     /// The interface that carries them; another of the same name does not.
     pub ifindex: u32,
+}
+
+/// Random: nobody outside may know it.
+fn cookie_key() -> Result<[u64; 2], Error> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|error| Error::file("/dev/urandom", error))?;
+    let [a, b, c, d, e, f, g, h, rest @ ..] = bytes;
+    Ok([u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u64::from_ne_bytes(rest)])
 }
 
 impl Gateway {
@@ -100,7 +118,7 @@ impl Gateway {
         let mut object = load::load(&globals, Some(&config.pins.join(pins::MAPS)))?;
         let tables = Tables::open(&object)?;
         if pinned.is_none() {
-            tables.sign(globals.flow_buckets);
+            tables.sign(globals.flow_buckets, cookie_key()?);
         }
         load::program::<Xdp>(&mut object, "gateway")?.load().map_err(|error| Error::refused("gateway", error))?;
         for name in ["guard", "from_namespace"] {
@@ -127,11 +145,13 @@ impl Gateway {
             flows: Mappable::of(&object, "FLOWS")?,
             nat: Nat::take(&mut object)?,
             pools: load::mapping(&object, "POOLS")?,
+            syn_cells: load::mapping(&object, "SYN_CELLS")?,
             dns_zones: load::mapping(&object, "DNS_ZONES")?,
             events: Some(Events::new(load::take_events(&mut object)?)),
             adopted: tables.generation() != 0,
             ports: BTreeMap::new(),
             inspectors: Inspectors::default(),
+            hairpin: None,
             tables,
             object,
             config,
@@ -216,7 +236,7 @@ impl Gateway {
     }
 
     /// Points the program at the namespaces, which exist, and their packets at the trunks; puts the program where their
-    /// inspectors send; then opens the ways. An inspector that could not be given one is kept in, and
+    /// inspectors send and where the hairpin comes out; then opens the ways. An inspector that could not be given one is kept in, and
     /// [told of](Self::warnings).
     pub fn connect(&mut self, desired: &Desired) -> Result<(), Error> {
         let links = links::list()?;
@@ -247,6 +267,7 @@ impl Gateway {
                     .map_err(|error| Error::map("SLOW_PATHS", error))?;
             }
         }
+        self.attach_hairpin(desired, &links)?;
         crate::namespaces::open(desired, |town| self.inspectors.is_closed(town))
     }
 
@@ -266,7 +287,9 @@ impl Gateway {
     pub fn retire(&mut self, policy: &Policy, desired: &Desired) -> Result<(), Error> {
         let inspectors: BTreeSet<&str> = desired.towns.iter().map(|town| town.inspect_root.as_str()).collect();
         let ports = policy.uplinks.iter().chain(&policy.accesses);
-        let wanted = |name: &str| inspectors.contains(name) || ports.clone().any(|port| port == name);
+        let hairpin = [NEAR, FAR];
+        let wanted =
+            |name: &str| inspectors.contains(name) || hairpin.contains(&name) || ports.clone().any(|port| port == name);
         for name in pins::ports(&self.config.pins)? {
             if !wanted(&name) {
                 ports::close(&name);

@@ -14,7 +14,7 @@ use crate::load::{self, Mappable};
 use crate::mmap::{Mapping, wait_for_packets_in_flight};
 
 /// Maps that hold a policy, in two halves each.
-pub const POLICY_MAPS: [&str; 19] = [
+pub const POLICY_MAPS: [&str; 20] = [
     "V4_ROOT",
     "V6_ROOT",
     "NODES",
@@ -32,6 +32,7 @@ pub const POLICY_MAPS: [&str; 19] = [
     "PAIRS",
     "RULES",
     "POOL_ADDRESSES",
+    "INBOUND",
     "BUDGETS",
     "DNS_GUARDS",
 ];
@@ -80,10 +81,11 @@ impl Tables {
     }
 
     /// Notes for whom the maps were made; before the first policy.
-    pub fn sign(&self, flow_buckets: u32) {
+    pub fn sign(&self, flow_buckets: u32, cookie_key: [u64; 2]) {
         let mut control = self.control();
         control.abi_version = abi::ABI_VERSION;
         control.flow_buckets = flow_buckets;
+        control.cookie_key = cookie_key;
         self.control.set(0, control);
     }
 

@@ -62,7 +62,7 @@ pub fn load(globals: &Globals, pins: Option<&Path>) -> Result<Ebpf, Error> {
 }
 
 /// Every map of the object.
-pub const MAPS: [&str; 44] = [
+pub const MAPS: [&str; 46] = [
     "ATTACHMENTS",
     "BUDGETS",
     "BUDGET_USE",
@@ -78,6 +78,7 @@ pub const MAPS: [&str; 44] = [
     "FLOWS",
     "FRAGMENTS",
     "GUARD_DROPS",
+    "INBOUND",
     "INNER_VLANS",
     "INSPECTORS",
     "JUDGEMENT",
@@ -100,6 +101,7 @@ pub const MAPS: [&str; 44] = [
     "SET_HITS",
     "SLOW_PATHS",
     "SOURCES",
+    "SYN_CELLS",
     "TRUNKS",
     "V4_ROOT",
     "V6_ROOT",

@@ -11,6 +11,7 @@
 //! Not here: the programs on the root sides and the maps that point at them (`gateway`).
 
 pub mod desired;
+pub(crate) mod hairpin;
 mod host;
 mod inspection;
 mod ip;
@@ -51,6 +52,7 @@ pub fn add(desired: &Desired) -> Result<(), Error> {
     for town in &desired.towns {
         add_town(town, existing.contains(&town.namespace), &mut roots)?;
     }
+    hairpin::add(desired)?;
     host::leave_untracked(desired)?;
     host::route_inside(desired)
 }
@@ -82,6 +84,7 @@ pub fn remove_others(desired: &Desired) -> Result<(), Error> {
 /// Removes everything of ours.
 pub fn remove_all(prefix: &str) -> Result<(), Error> {
     remove_others(&Desired { prefix: prefix.into(), ..Desired::default() })?;
+    hairpin::remove()?;
     host::remove()
 }
 

@@ -43,6 +43,8 @@ pub struct Snapshot {
     pub bypass: BTreeMap<String, Bypassed>,
     /// What became of budgets.
     pub limits: LimitReading,
+    /// Services under attack, by municipality.
+    pub attacked: BTreeMap<String, u64>,
     /// By municipality with guarded DNS servers: its zones that are under attack.
     pub dns: BTreeMap<String, u64>,
     /// What lies over the policy.
@@ -122,6 +124,7 @@ pub fn encode(snapshot: &Snapshot) -> anyhow::Result<String> {
     bypass(&registry, &snapshot.bypass)?;
     limits(&registry, &snapshot.limits)?;
     overlays(&registry, &snapshot.overlays)?;
+    flood(&registry, &snapshot.attacked)?;
     dns(&registry, &snapshot.dns)?;
     let flows = IntGaugeVec::new(Opts::new("bangasa_flows", "live flows, by municipality"), &["municipality"])?;
     for (municipality, count) in &snapshot.flows {
@@ -312,6 +315,17 @@ fn limits(registry: &Registry, reading: &LimitReading) -> anyhow::Result<()> {
     register(registry, used)
 }
 
+/// What is under attack.
+fn flood(registry: &Registry, attacked: &BTreeMap<String, u64>) -> anyhow::Result<()> {
+    let help = "services (address and TCP port) under attack, which answer with SYN cookies, by municipality; the SYNs that were \
+                answered are in bangasa_packets_total with reason syn_cookie";
+    let services = IntGaugeVec::new(Opts::new("bangasa_flood_services", help), &["municipality"])?;
+    for (municipality, count) in attacked {
+        services.with_label_values(&[municipality]).set(clamp(*count));
+    }
+    register(registry, services)
+}
+
 /// What operators laid over the policy.
 fn overlays(registry: &Registry, overlays: &OverlayCounts) -> anyhow::Result<()> {
     let help = "isolations that were ordered by a command, by municipality; without one: of everybody";
@@ -388,6 +402,17 @@ mod tests {
         }
         for reason in Reason::ALL {
             assert!(text.contains(reason.help()), "{} is not explained", reason.name());
+        }
+    }
+
+    #[test]
+    fn services_under_attack_are_counted() {
+        let attacked = BTreeMap::from([("sendai".to_owned(), 2), ("tome".to_owned(), 0)]);
+        let text = encode(&Snapshot { attacked, ..Snapshot::default() }).unwrap();
+        for line in
+            [r#"bangasa_flood_services{municipality="sendai"} 2"#, r#"bangasa_flood_services{municipality="tome"} 0"#]
+        {
+            assert!(text.contains(line), "{text}");
         }
     }
 

@@ -4,18 +4,17 @@ use std::collections::HashMap;
 
 use ipnet::IpNet;
 
+use super::inbound;
 use super::municipality::Town;
+use crate::checked::is_private;
 use crate::diagnostic::{Problem, Report, Span};
 use crate::parse::raw::RawPolicy;
-
-/// Addresses that many may use at once.
-const SHARED: [&str; 7] =
-    ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7", "fe80::/10"];
 
 pub(crate) fn check(raw: &RawPolicy, towns: &[Town<'_>], report: &mut Report<'_>) {
     unique_ids(raw, report);
     pools_apart(towns, report);
     owners(towns, report);
+    inbound::across(towns, report);
 }
 
 fn unique_ids(raw: &RawPolicy, report: &mut Report<'_>) {
@@ -69,12 +68,11 @@ fn pools_apart(towns: &[Town<'_>], report: &mut Report<'_>) {
 /// A prefix that two municipalities call their own belongs to neither on the uplink. That is as it should be for private
 /// addresses, and a mistake for public ones.
 fn owners(towns: &[Town<'_>], report: &mut Report<'_>) {
-    let shared: Vec<IpNet> = SHARED.iter().filter_map(|prefix| prefix.parse().ok()).collect();
     let mut seen: HashMap<IpNet, (usize, Span, bool)> = HashMap::new();
     for (number, town) in towns.iter().enumerate() {
         let own = town.raw.prefixes.items.iter().chain(&town.published).map(|prefix| (prefix, false));
         for (prefix, in_pool) in own.chain(town.raw.nat.pool.items.iter().map(|prefix| (prefix, true))) {
-            if shared.iter().any(|shared| shared.contains(&prefix.value)) {
+            if is_private(&prefix.value) {
                 continue;
             }
             let &mut (owner, first, first_in_pool) = seen.entry(prefix.value).or_insert((number, prefix.span, in_pool));

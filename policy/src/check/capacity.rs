@@ -53,6 +53,12 @@ pub(crate) fn check(raw: &RawPolicy, baseline: &[ResolvedRule<'_>], towns: &[Tow
     let last_pool = towns.iter().rfind(|town| !town.pool.is_empty()).map_or(top, |town| town.raw.nat.pool.span);
     limit("pool addresses", pool, limits::POOL_ADDRESSES, last_pool, "a few addresses serve thousands of terminals");
 
+    let mappings = || towns.iter().flat_map(|town| &town.raw.nat.inbound);
+    let runs = mappings().map(|it| it.services.items.len()).sum();
+    let last_run = mappings().last().map_or(top, |mapping| mapping.services.span);
+    let shorter = "name runs of ports, such as `tcp/8000-8010`";
+    limit("runs of mapped ports", runs, limits::INBOUND - 1, last_run, shorter);
+
     let mut total = baseline.len();
     let mut misfit = None;
     for town in towns {

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use super::dns;
 use super::http::{self, ResolvedHttp};
+use super::inbound;
 use super::limits;
 use super::names::NameLists;
 use super::proxy;
@@ -71,6 +72,7 @@ pub(crate) fn municipality<'r>(
         own.normalize();
         ingress.iter_mut().for_each(|rule| rules::meets_insiders(rule, &own, report));
     }
+    inbound::check(raw, &published, report);
     limits::check(&raw.limits, report);
     let dns = dns::resolve(raw, &own, known, report);
     let proxy = prefecture.and_then(|prefecture| proxy::resolve(prefecture, raw, report));
@@ -85,7 +87,7 @@ fn resolved_sections<'r>(raw: &'r RawMunicipality, sets: &mut Sets) -> Sections<
     raw.sections.iter().map(|(name, list)| (name.value.as_str(), section(list))).collect()
 }
 
-/// Literal prefixes in `to` of ingress rules that allow.
+/// Literal prefixes in `to` of ingress rules that allow, but for addresses of the pool that are there for their mappings.
 fn published(raw: &RawMunicipality, report: &mut Report<'_>) -> Vec<Spanned<IpNet>> {
     let allows = |action: &Option<Spanned<Action>>| action.as_ref().is_some_and(|action| action.value == Action::Allow);
     let items = raw.ingress.rules.iter().filter(|rule| allows(&rule.action)).filter_map(|rule| rule.to.as_ref());
@@ -93,7 +95,7 @@ fn published(raw: &RawMunicipality, report: &mut Report<'_>) -> Vec<Spanned<IpNe
     let mut seen = HashSet::new();
     for item in items.flat_map(|list| &list.items) {
         let Item::Prefix(prefix) = item.value else { continue };
-        if !seen.insert(prefix) {
+        if !seen.insert(prefix) || inbound::is_mapped_of_pool(raw, prefix) {
             continue;
         }
         let inside = raw.prefixes.items.iter().any(|own| own.value.contains(&prefix));
@@ -239,9 +241,11 @@ impl Town<'_> {
             published: sorted(&self.published),
             nat_pool: self.pool.clone(),
             nat_blocks: raw.nat.blocks,
+            inbound: raw.nat.inbound.iter().map(|it| inbound::finish(it, report)).collect::<Option<Vec<_>>>()?,
             sections: raw.sections.iter().map(|(name, list)| (name.value.clone(), sorted(&list.items))).collect(),
             isolation: self.isolation.clone(),
             proxy: self.proxy.clone(),
+            syn_cookies: raw.syn_cookies,
             limits: Budgets(raw.limits.iter().map(|limit| (limit.budget, limit.number)).collect()),
             dns: self.dns.clone(),
             egress: rules(raw.egress.default, &self.egress)?,

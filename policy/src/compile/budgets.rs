@@ -7,14 +7,16 @@ use abi::budget::{
 use abi::tables::municipality as flag;
 use abi::{Direction, Limit, limits};
 
-use crate::checked::{self, Policy};
+use crate::checked::{self, Policy, SynCookies};
 use crate::numbering::Numbering;
 
 /// By municipality number.
 pub(super) fn lay_out(policy: &Policy, numbering: &Numbering) -> Vec<Budgets> {
     let mut all = vec![Budgets::default(); limits::MUNICIPALITIES as usize];
     for municipality in &policy.municipalities {
-        all[usize::from(numbering.municipalities[&municipality.id])] = of(&municipality.limits);
+        let mut budgets = of(&municipality.limits);
+        budgets.syn_cookies = policy.syn_cookies_of(municipality).rates();
+        all[usize::from(numbering.municipalities[&municipality.id])] = budgets;
     }
     all
 }
@@ -38,6 +40,11 @@ fn of(limits: &checked::Budgets) -> Budgets {
     budgets.source_costs[PREFIX_PACKETS | inward] = of_source(Limit::PrefixPackets, Direction::Ingress);
     budgets.flows = limits.of(Limit::Flows, Direction::Egress).unwrap_or(0);
     budgets
+}
+
+/// Whether SYNs are counted: a bit of `Municipality::flags`.
+pub(super) fn guard(policy: &Policy, municipality: &checked::Municipality) -> u32 {
+    if policy.syn_cookies_of(municipality) == SynCookies::Off { 0 } else { flag::SYN_COOKIES }
 }
 
 /// Which packets have to ask: bits of `Municipality::flags`.

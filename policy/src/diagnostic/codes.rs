@@ -3,7 +3,7 @@
 use super::Severity::{self, Error, Warning};
 
 /// Every code, how bad it is, and what it says. Sorted.
-pub const CODES: [(&str, Severity, &str); 75] = [
+pub const CODES: [(&str, Severity, &str); 81] = [
     ("ambiguous-owner", Warning, "a public prefix is claimed by two municipalities, so that neither owns it"),
     (
         "bad-address",
@@ -14,6 +14,7 @@ pub const CODES: [(&str, Severity, &str); 75] = [
     ("bad-block", Error, "a size or number of port blocks that cannot be"),
     ("bad-certificates", Error, "a file of roots with no certificate in it, or with something else"),
     ("bad-country", Error, "not two capital letters"),
+    ("bad-inbound", Error, "a mapping whose ports or server cannot be"),
     ("bad-ja4", Error, "not a JA4 fingerprint"),
     ("bad-limit", Error, "a budget that nobody could have"),
     ("bad-line", Error, "a line of a set or country file that cannot be read"),
@@ -31,6 +32,7 @@ pub const CODES: [(&str, Severity, &str); 75] = [
     ("bad-size", Error, "not a size with its unit, or too large a one"),
     ("bad-slug", Error, "an id with other characters than ids have"),
     ("bad-span", Error, "not a span of time with its unit, or too short or long a one"),
+    ("bad-syn-cookies", Error, "rates of SYNs that begin and end no attack"),
     ("bad-tenant", Error, "not a tenant, or none at all"),
     ("bad-value", Error, "not one of the words that a key may have"),
     ("bad-vlan", Error, "not a VLAN, or not one or two of them"),
@@ -39,19 +41,23 @@ pub const CODES: [(&str, Severity, &str); 75] = [
     ("duplicate-attachment", Error, "a port and VLAN given twice"),
     ("duplicate-id", Error, "two municipalities with one id"),
     ("duplicate-port", Error, "a port named twice"),
-    ("duplicate-rule", Error, "two rules of one list with one name"),
+    ("duplicate-rule", Error, "two rules of one list, or two mappings, with one name"),
     ("empty-name", Error, "a name with nothing in it"),
     ("empty-names", Warning, "a list of names with nothing in it"),
     ("empty-set", Warning, "a set without an address"),
     ("gateway-outside-prefixes", Error, "an address of the gateway on a segment that is not the municipality's"),
     ("host-bits", Error, "a prefix with bits set after its length"),
     ("idle-limit", Warning, "a budget that another one makes pointless"),
+    ("inbound-lent", Error, "a mapping of ports that the pool lends to clients"),
+    ("inbound-not-ours", Error, "a mapping of a public address that is not the municipality's"),
+    ("inbound-outside-prefixes", Error, "a mapping to an address that no server of the municipality has"),
+    ("inbound-overlap", Error, "two mappings of one port"),
     ("inspect-ingress", Error, "inspection of what comes from the Internet"),
     ("isolated-elsewhere", Warning, "isolation of an address that the municipality does not have"),
     ("misplaced-key", Error, "a key that means nothing beside the action of its rule"),
     ("missing-file", Error, "a file that is named but not there"),
     ("missing-key", Error, "a key that has to be there"),
-    ("nat-not-ipv4", Error, "an IPv6 address in a NAT pool"),
+    ("nat-not-ipv4", Error, "an IPv6 address where only IPv4 is translated"),
     ("nat-pool-overlap", Error, "pools of two municipalities that overlap"),
     ("never-inspected", Warning, "TLS or HTTP rules where no packet rule inspects anything"),
     ("never-matches", Warning, "a rule that matches nothing by itself"),

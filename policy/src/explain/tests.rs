@@ -136,6 +136,29 @@ forward, rule, rule `web` (municipalities/sendai.toml:20), municipality sendai";
 }
 
 #[test]
+fn a_call_by_the_hairpin_is_explained_on_both_sides() {
+    let published = SENDAI.replace(
+        "pool = [\"203.0.113.16\"]\n",
+        "pool = [\"203.0.113.16\"]\n[[nat.inbound]]\nname = \"site\"\npublic = \"203.0.113.16\"\nports = [\"tcp/443\"]\n\
+         to = \"10.4.7.10:8443\"\n",
+    ) + "[[ingress.rule]]\nname = \"site\"\nto = [\"203.0.113.16\"]\naction = \"allow\"\n";
+    let policy = with(&published);
+    let explanation = explain(&policy, "lan0.101", "tcp 10.4.7.7:51000 > 203.0.113.16:443", None).expect("a packet");
+    let text = explanation.to_string();
+    for part in [
+        "→ new flow, as 203.0.113.16:1336\n  hairpin       destination 203.0.113.16, an address of ours, from 203.0.113.16\n",
+        "→ by the hairpin, as if from the Internet\n  parse",
+        "→ mapping `site` (municipalities/sendai.toml:8): 10.4.7.10 port 8443\n",
+        "→ new flow, 203.0.113.16:443 for 10.4.7.10:8443\nforward, rule, rule `site` (",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let closed = explain(&policy, "lan0.101", "tcp 10.4.7.7:51000 > 10.4.7.10:443", None).expect("a packet");
+    assert_eq!((closed.verdict, closed.reason), ("drop", "no_route"));
+    assert_eq!(closed.steps.last().map(|step| step.stage), Some(Stage::Hairpin));
+}
+
+#[test]
 fn an_inspectors_own_connection_is_told_as_such() {
     let explanation = explained("inspector:sendai", "tcp 10.4.0.1:40000 > 192.0.2.4:445");
     let text = explanation.to_string();

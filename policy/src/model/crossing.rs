@@ -10,6 +10,7 @@ use super::dns::Asked;
 use super::inspector::Down;
 use super::limits::Used;
 use super::prefecture::{Municipality, Prefecture, Rule, Sender};
+use super::syn_cookies::Services;
 use super::trace::{Stage, Trace};
 
 /// A packet on its way.
@@ -25,6 +26,7 @@ pub(crate) struct Crossing<'a> {
     /// Bytes of the frame.
     pub(crate) length: u64,
     pub(crate) used: &'a mut Used,
+    pub(crate) services: &'a mut Services,
     pub(crate) asked: &'a mut Asked,
     pub(crate) trace: &'a mut Trace,
     /// Whose packet it is, once known.

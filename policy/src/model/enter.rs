@@ -1,8 +1,12 @@
 //! Port names on the command line: `lan0`, `lan0.101` and `lan0.200.101` name a port and the VLAN tags that a captured
-//! frame would carry there; `inspector:sendai` is where a municipality's inspector sends.
+//! frame would carry there; `inspector:sendai` is where a municipality's inspector sends, and
+//! `hairpin` where what one municipality sends to another's public address comes out.
 
 /// Before a municipality's id, the name of where its inspector sends. No interface is called so.
 pub const INSPECTOR: &str = "inspector:";
+
+/// The name of where the hairpin comes out, unless a port is called so.
+pub const HAIRPIN: &str = "hairpin";
 
 /// The id of the municipality whose inspector sends there, if any does.
 pub fn inspector(port: &str) -> Option<&str> {

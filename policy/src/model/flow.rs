@@ -14,16 +14,25 @@ use super::limits;
 use super::packet::{EchoKind, Packet, Quote, Transport};
 use super::prefecture::Municipality;
 use super::rules::{self, Call, Decision};
+use super::syn_cookies::{self, Redeemed};
 use super::tcp::{Opinion, Side};
 use super::trace::Stage;
 
-/// Decides for packets of known flows; lets pass what may begin a flow, with the key it would have.
+/// The flow that a packet may begin.
+pub(crate) struct Beginning {
+    /// The key that it would have.
+    pub(crate) key: Key,
+    /// The cookie that the packet brought back.
+    pub(crate) redeemed: Option<Redeemed>,
+}
+
+/// Decides for packets of known flows; lets pass what may begin a flow.
 pub(crate) fn flow(
     x: &mut Crossing,
     municipality: &Municipality,
     packet: &Packet,
     flows: &mut Flows,
-) -> ControlFlow<Exit, Key> {
+) -> ControlFlow<Exit, Beginning> {
     match &packet.transport {
         Transport::LaterFragment => fragment(x, municipality, packet, flows),
         Transport::IcmpError(quote) => related(x, municipality, packet, quote.as_ref(), flows),
@@ -31,10 +40,15 @@ pub(crate) fn flow(
     }
 }
 
-fn whole(x: &mut Crossing, municipality: &Municipality, packet: &Packet, flows: &mut Flows) -> ControlFlow<Exit, Key> {
+fn whole(
+    x: &mut Crossing,
+    municipality: &Municipality,
+    packet: &Packet,
+    flows: &mut Flows,
+) -> ControlFlow<Exit, Beginning> {
     let key = Key::of_packet(&municipality.id, packet, x.direction);
     let Some((own, found)) = flows.find(&key, x.direction, x.now_s) else {
-        return beginning(x, packet, key);
+        return beginning(x, municipality, packet, key);
     };
     of_sender(x, &own, found)?;
     behind_translation(x, municipality, packet, &own, found)?;
@@ -44,7 +58,7 @@ fn whole(x: &mut Crossing, municipality: &Municipality, packet: &Packet, flows: 
             flows.free(&own, x.now_s);
             // A translated flow may have hidden one of the very addresses, which is over as well.
             flows.free(&key, x.now_s);
-            return beginning(x, packet, key);
+            return beginning(x, municipality, packet, key);
         }
         Opinion::Refused(why) => return refuse(x, || format!("{}: {why}", describe(&own))),
     }
@@ -61,7 +75,20 @@ fn whole(x: &mut Crossing, municipality: &Municipality, packet: &Packet, flows: 
 }
 
 /// A packet of no flow: only some may begin one.
-fn beginning(x: &mut Crossing, packet: &Packet, key: Key) -> ControlFlow<Exit, Key> {
+fn beginning(x: &mut Crossing, municipality: &Municipality, packet: &Packet, key: Key) -> ControlFlow<Exit, Beginning> {
+    if let Transport::Tcp(ports, segment) = &packet.transport
+        && let Some(redeemed) = syn_cookies::redeem(x, municipality, packet, *ports, segment)
+    {
+        let looked_at =
+            || format!("{}: no such flow; cookie {:#010x}", describe(&key), segment.acknowledgement.wrapping_sub(1));
+        return match redeemed {
+            Ok(redeemed) => {
+                x.pass(Stage::Flow, || (looked_at(), format!("good, for the SYN with number {}", redeemed.start)));
+                ControlFlow::Continue(Beginning { key, redeemed: Some(redeemed) })
+            }
+            Err(reason) => x.stop(Stage::Flow, Exit::drop(reason), looked_at),
+        };
+    }
     let refusal = match &packet.transport {
         Transport::Tcp(_, segment) if !segment.syn || segment.ack => Some("only a SYN begins a TCP connection"),
         Transport::Echo { kind: EchoKind::Reply, .. } => Some("an echo reply answers a request"),
@@ -71,7 +98,7 @@ fn beginning(x: &mut Crossing, packet: &Packet, key: Key) -> ControlFlow<Exit, K
         return refuse(x, || format!("{}: no such flow; {why}", describe(&key)));
     }
     x.pass(Stage::Flow, || (describe(&key), "no such flow; this packet may begin it".into()));
-    ControlFlow::Continue(key)
+    ControlFlow::Continue(Beginning { key, redeemed: None })
 }
 
 /// Whether the packet fits the flow, which moves on if so.
@@ -104,7 +131,7 @@ fn fragment(
     municipality: &Municipality,
     packet: &Packet,
     flows: &mut Flows,
-) -> ControlFlow<Exit, Key> {
+) -> ControlFlow<Exit, Beginning> {
     let Some((own, found)) = flows.find_datagram(&municipality.id, packet, x.direction, x.now_s) else {
         return x.stop(Stage::Flow, Exit::drop(Reason::FragmentUnmatched), || {
             format!("later fragment, {} > {}", packet.source, packet.destination)
@@ -125,7 +152,7 @@ fn related(
     packet: &Packet,
     quote: Option<&Quote>,
     flows: &mut Flows,
-) -> ControlFlow<Exit, Key> {
+) -> ControlFlow<Exit, Beginning> {
     let Some(quote) = quote else {
         return refuse(x, || "ICMP error whose quoted packet cannot be read".into());
     };
@@ -184,7 +211,7 @@ fn judge_again(x: &mut Crossing, municipality: &Municipality, own: &Key, flows: 
     let Decision { verdict, reason, rule } = match flow.is_inspectors {
         true if municipality.gateway.contains(own.inside) => rules::of_inspector(),
         true => Decision { verdict: Verdict::Drop, reason: Reason::BadState, rule: None },
-        false => rules::decide(x, municipality, &Call::of_flow(own, flow.origin)),
+        false => rules::decide(x, municipality, &Call::of_flow(own, flow.translation, flow.origin)),
     };
     match (verdict, flow.verdict) {
         (Verdict::Drop, _) => {
@@ -212,7 +239,13 @@ enum Refresh {
     Nothing,
 }
 
-fn goes_on(x: &mut Crossing, own: &Key, flows: &mut Flows, reason: Reason, refresh: Refresh) -> ControlFlow<Exit, Key> {
+fn goes_on(
+    x: &mut Crossing,
+    own: &Key,
+    flows: &mut Flows,
+    reason: Reason,
+    refresh: Refresh,
+) -> ControlFlow<Exit, Beginning> {
     if refresh == Refresh::LastSeen {
         flows.keep(own, x.now_s);
     }

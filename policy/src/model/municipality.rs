@@ -19,7 +19,7 @@ pub(crate) fn local<T>(x: &mut Crossing, vlans: &[u16], reason: Reason) -> Contr
         Sender::Client => {
             attached(x, vlans)?;
         }
-        Sender::Internet => untagged(x, vlans)?,
+        Sender::Internet | Sender::Hairpin => untagged(x, vlans)?,
         Sender::Inspector(_) => {
             untagged(x, vlans)?;
             return not_an_inspectors(x);
@@ -36,7 +36,7 @@ pub(crate) fn municipality<'a>(
 ) -> ControlFlow<Exit, &'a Municipality> {
     match x.sender {
         Sender::Client => attached(x, vlans),
-        Sender::Internet => {
+        Sender::Internet | Sender::Hairpin => {
             untagged(x, vlans)?;
             owner(x, packet)
         }

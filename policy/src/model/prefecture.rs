@@ -8,7 +8,7 @@ use abi::Direction;
 use ipnet::IpNet;
 
 use super::addresses::{AddressSet, Owners};
-use super::enter::inspector;
+use super::enter::{HAIRPIN, inspector};
 use crate::checked::{self, Action, Policy, PortBlocks, Service, WhenDown};
 use crate::source::Location;
 
@@ -28,6 +28,8 @@ pub(crate) struct Prefecture {
     pub(crate) flood: checked::Flood,
     /// Every municipality's prefixes, published addresses and pools.
     pub(crate) ours: AddressSet,
+    /// What of them is shown to the Internet.
+    pub(crate) public: AddressSet,
     pub(crate) owners: Owners,
     pub(crate) baseline: Vec<Arc<Rule>>,
 }
@@ -39,6 +41,8 @@ pub(crate) enum Sender<'a> {
     Client,
     /// At an uplink.
     Internet,
+    /// By the hairpin: a municipality, as if it were the Internet.
+    Hairpin,
     /// The inspector of this municipality, for itself.
     Inspector(&'a Municipality),
 }
@@ -48,7 +52,7 @@ impl Sender<'_> {
     pub(crate) fn direction(self) -> Direction {
         match self {
             Self::Client | Self::Inspector(_) => Direction::Egress,
-            Self::Internet => Direction::Ingress,
+            Self::Internet | Self::Hairpin => Direction::Ingress,
         }
     }
 
@@ -74,7 +78,9 @@ pub(crate) struct Municipality {
     pub(crate) proxy_port: Option<u16>,
     pub(crate) pool: Vec<Ipv4Addr>,
     pub(crate) blocks: PortBlocks,
+    pub(crate) inbound: Vec<checked::Inbound>,
     pub(crate) limits: checked::Budgets,
+    pub(crate) syn_cookies: checked::SynCookies,
     pub(crate) dns: Option<checked::Dns>,
     egress: Rules,
     ingress: Rules,
@@ -153,12 +159,13 @@ impl Prefecture {
             ports: uplinks.chain(accesses).collect(),
             attachments: HashMap::new(),
             double_tagged: HashSet::new(),
-            municipalities: policy.municipalities.iter().map(|it| Municipality::new(it, &mut known)).collect(),
+            municipalities: policy.municipalities.iter().map(|it| Municipality::new(it, policy, &mut known)).collect(),
             by_id: HashMap::new(),
             block: policy.block.iter().filter_map(|name| Some((name.clone(), set(policy, name)?))).collect(),
             essential: AddressSet::new(&policy.essential),
             flood: policy.flood,
             ours: AddressSet::new(&policy.municipalities.iter().flat_map(own).collect::<Vec<_>>()),
+            public: AddressSet::new(&policy.municipalities.iter().flat_map(|it| it.public()).collect::<Vec<_>>()),
             owners: Owners::default(),
             baseline: policy.baseline.iter().map(|rule| Rule::new(rule, true, &mut known)).collect(),
         };
@@ -182,7 +189,7 @@ impl Prefecture {
     pub(crate) fn sender(&self, port: &str) -> Option<Sender<'_>> {
         match inspector(port) {
             Some(municipality) => self.municipality(municipality).map(Sender::Inspector),
-            None => self.ports.get(port).copied(),
+            None => self.ports.get(port).copied().or((port == HAIRPIN).then_some(Sender::Hairpin)),
         }
     }
 
@@ -204,7 +211,7 @@ impl Prefecture {
 }
 
 impl Municipality {
-    fn new(municipality: &checked::Municipality, known: &mut Known) -> Self {
+    fn new(municipality: &checked::Municipality, policy: &Policy, known: &mut Known) -> Self {
         let gateway = municipality.attachments.iter().flat_map(|attachment| &attachment.addresses);
         Self {
             id: municipality.id.as_str().into(),
@@ -220,7 +227,9 @@ impl Municipality {
             proxy_port: municipality.proxy.as_ref().map(|proxy| proxy.port),
             pool: municipality.nat_pool.clone(),
             blocks: municipality.nat_blocks,
+            inbound: municipality.inbound.clone(),
             limits: municipality.limits.clone(),
+            syn_cookies: policy.syn_cookies_of(municipality),
             dns: municipality.dns.clone(),
             egress: Rules::new(&municipality.egress, known),
             ingress: Rules::new(&municipality.ingress, known),

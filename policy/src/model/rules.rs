@@ -1,6 +1,6 @@
 //! Stage "rules": the baseline's, then the municipality's, in order; the first match decides, then the default.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -118,11 +118,12 @@ impl Call {
         }
     }
 
-    /// A flow, as its first packet was.
-    pub(crate) fn of_flow(key: &Key, origin: Direction) -> Self {
-        let (source, destination, destination_port) = match origin {
-            Direction::Egress => (key.inside, key.outside, key.outside_port),
-            Direction::Ingress => (key.outside, key.inside, key.inside_port),
+    /// A flow, as its first packet was: one from the Internet was for the public end.
+    pub(crate) fn of_flow(key: &Key, translation: Option<(Ipv4Addr, u16)>, origin: Direction) -> Self {
+        let (source, destination, destination_port) = match (origin, translation) {
+            (Direction::Egress, _) => (key.inside, key.outside, key.outside_port),
+            (Direction::Ingress, None) => (key.outside, key.inside, key.inside_port),
+            (Direction::Ingress, Some((public, port))) => (key.outside, IpAddr::V4(public), port),
         };
         Self { direction: origin, source, destination, protocol: key.protocol, destination_port }
     }

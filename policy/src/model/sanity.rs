@@ -7,26 +7,28 @@ use abi::Reason;
 
 use super::crossing::{Crossing, Exit};
 use super::packet::{Fragment, Packet, Segment, Transport};
+use super::prefecture::Sender;
 use super::trace::Stage;
 
 /// Drops what is not sane.
 pub(crate) fn sanity(x: &mut Crossing, packet: &Packet) -> ControlFlow<Exit> {
     let looked_at = || format!("{} > {}, {}", packet.source, packet.destination, shape(packet));
-    if let Some(reason) = unsound(packet) {
+    if let Some(reason) = unsound(packet, x.sender) {
         return x.stop(Stage::Sanity, Exit::drop(reason), looked_at);
     }
     x.pass(Stage::Sanity, || (looked_at(), "sound".into()));
     ControlFlow::Continue(())
 }
 
-fn unsound(packet: &Packet) -> Option<Reason> {
+fn unsound(packet: &Packet, sender: Sender) -> Option<Reason> {
     if is_no_unicast(packet.source) {
         return Some(Reason::BadSource);
     }
     if is_no_unicast(packet.destination) {
         return Some(Reason::BadDestination);
     }
-    if packet.source == packet.destination {
+    // By the hairpin, clients behind a public address may call what is mapped there.
+    if packet.source == packet.destination && !matches!(sender, Sender::Hairpin) {
         return Some(Reason::Land);
     }
     if packet.source_route {

@@ -37,6 +37,13 @@ pub(crate) fn spoofing(x: &mut Crossing, municipality: &Municipality, packet: &P
             }
             x.pass(Stage::Spoofing, || (looked_at(), "one of its own".into()));
         }
+        Sender::Hairpin => {
+            let looked_at = || format!("source {source}, public addresses of all municipalities");
+            if !x.prefecture.public.contains(source) {
+                return x.stop(Stage::Spoofing, Exit::drop(Reason::SpoofedSource), looked_at);
+            }
+            x.pass(Stage::Spoofing, || (looked_at(), "one of them".into()));
+        }
         Sender::Internet => {
             let looked_at = || format!("source {source}, addresses of all municipalities");
             if x.prefecture.ours.contains(source) {

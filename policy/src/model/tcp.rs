@@ -4,6 +4,7 @@
 use abi::flow::{RST_SLACK, state};
 
 use super::packet::Segment;
+use super::syn_cookies::Redeemed;
 
 /// Where a connection stands; the numbers are those of [`abi::flow::state`], by which timeouts are looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,15 @@ pub(crate) struct Connection {
     pub(crate) end: [u32; 2],
     /// Highest number that the other side has acknowledged.
     pub(crate) acked: [u32; 2],
+    /// The gateway answered the originator itself.
+    pub(crate) proxied: Option<Proxied>,
+}
+
+/// What the originator of such a connection was told, and by how much the responder's numbers differ from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Proxied {
+    cookie: u32,
+    shift: u32,
 }
 
 /// What the connection makes of a segment.
@@ -53,7 +63,14 @@ impl Connection {
     /// The connection that a SYN begins.
     pub(crate) fn opened_by(segment: &Segment) -> Self {
         let (end, acked) = ([end_of(segment), 0], [segment.sequence, 0]);
-        Self { state: State::SynSent, end, acked }
+        Self { state: State::SynSent, end, acked, proxied: None }
+    }
+
+    /// The connection that a SYN began of which only a cookie has told.
+    pub(crate) fn redeemed(redeemed: Redeemed) -> Self {
+        let Redeemed { start, cookie } = redeemed;
+        let syn = Segment { syn: true, sequence: start, ..Segment::default() };
+        Self { proxied: Some(Proxied { cookie, shift: 0 }), ..Self::opened_by(&syn) }
     }
 
     /// The connection that the inspector terminates: its handshake is not seen here.
@@ -63,6 +80,40 @@ impl Connection {
 
     /// Judges a segment from one side and moves on.
     pub(crate) fn receive(&mut self, from: Side, segment: &Segment) -> Opinion {
+        match self.proxied {
+            Some(proxied) => self.receive_proxied(proxied, from, segment),
+            None => self.receive_own(from, segment),
+        }
+    }
+
+    /// Takes the segment for one in the responder's own numbers.
+    fn receive_proxied(&mut self, Proxied { cookie, shift }: Proxied, from: Side, segment: &Segment) -> Opinion {
+        match (from, self.state) {
+            (Side::Responder, State::SynSent) => {
+                let place = match segment {
+                    Segment { rst: true, .. } => cookie.wrapping_add(1),
+                    Segment { syn: true, ack: true, .. } => cookie,
+                    _ => return Refused("neither SYN-ACK nor RST in answer to the SYN"),
+                };
+                self.proxied = Some(Proxied { cookie, shift: place.wrapping_sub(segment.sequence) });
+                self.receive_own(from, segment)
+            }
+            (Side::Originator, State::SynSent) if !segment.rst => {
+                // The responder has not answered: whatever the originator sends asks it once more.
+                match !segment.syn && segment.acknowledgement == cookie.wrapping_add(1) {
+                    true => Fits,
+                    false => Refused("not what the cookie's client can send"),
+                }
+            }
+            (Side::Originator, _) => {
+                let acknowledgement = segment.acknowledgement.wrapping_sub(shift);
+                self.receive_own(from, &Segment { acknowledgement, ..*segment })
+            }
+            (Side::Responder, _) => self.receive_own(from, segment),
+        }
+    }
+
+    fn receive_own(&mut self, from: Side, segment: &Segment) -> Opinion {
         let is_finished = matches!(self.state, State::Closing | State::Closed);
         match segment {
             Segment { syn: true, ack: false, .. } if is_finished => Reopens,

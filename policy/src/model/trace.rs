@@ -30,14 +30,21 @@ pub enum Stage {
     Flow,
     /// Does it look like the answer of an amplifier; only where the policy asks.
     Reflection,
+    /// Does the public port stand for an inside server's; only where the address has such ports.
+    Inbound,
     /// Baseline, municipality rules, default.
     Rules,
+    /// Is the service that it asks for under attack; only where SYN cookies are on.
+    SynCookies,
     /// Is it a query that a published DNS server is spared; only where there is a guard.
     Dns,
     /// Budgets of the municipality and of single sources; only where there are any.
     Limits,
     /// Address translation and the new flow.
     Create,
+    /// Does it reach another municipality, or its own, as if from the Internet; no packet's stage, so only an explanation
+    /// has it.
+    Hairpin,
     /// What becomes of an inspected connection; no packet's stage, so only an explanation has it.
     Tls,
     /// What becomes of a request in it, likewise.
@@ -58,10 +65,13 @@ impl Stage {
             Self::Proxy => "proxy",
             Self::Flow => "flow",
             Self::Reflection => "reflection",
+            Self::Inbound => "inbound",
             Self::Rules => "rules",
+            Self::SynCookies => "syn cookies",
             Self::Dns => "dns",
             Self::Limits => "limits",
             Self::Create => "create",
+            Self::Hairpin => "hairpin",
             Self::Tls => "tls",
             Self::Http => "http",
         }

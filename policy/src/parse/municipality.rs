@@ -6,7 +6,7 @@ use super::document::Document;
 use super::raw::{List, RawAttachment, RawIsolation, RawMunicipality, RawRules};
 use super::rule::{self, Layer};
 use super::walk::{Fields, Value};
-use super::{dns, http, limits, nat, proxy, scalar, tls};
+use super::{dns, flood, http, limits, nat, proxy, scalar, tls};
 use crate::checked::Action;
 use crate::diagnostic::{Problem, Report};
 
@@ -42,6 +42,7 @@ pub(crate) fn municipality<'t>(
         }
     }
     let limits = root.optional("limits").map_or_else(Vec::new, |value| limits::limits(value, report));
+    let syn_cookies = root.optional("flood").and_then(|value| flood::of_municipality(value, report));
     let dns = root.optional("dns").and_then(|value| dns::dns(value, report));
     let egress = root.optional("egress");
     let egress = rules(egress, "`[egress]`", report);
@@ -61,6 +62,7 @@ pub(crate) fn municipality<'t>(
         sections,
         isolation,
         limits,
+        syn_cookies,
         dns,
         egress,
         ingress,

@@ -1,5 +1,7 @@
 //! `[nat]`.
 
+mod inbound;
+
 use abi::nat::{CLIENT_BLOCKS, LARGEST_SHIFT, UNIT_PORTS};
 
 use super::raw::{List, RawNat};
@@ -10,14 +12,21 @@ use crate::diagnostic::{Problem, Report, Span};
 
 /// What a municipality without `[nat]` has.
 pub(super) fn absent(span: Span) -> RawNat {
-    RawNat { pool: List::absent(span), blocks: PortBlocks::default() }
+    RawNat { pool: List::absent(span), blocks: PortBlocks::default(), inbound: Vec::new() }
 }
 
 pub(super) fn nat(value: Value<'_>, report: &mut Report<'_>) -> Option<RawNat> {
     let mut fields = value.fields("`[nat]`", report)?;
-    let pool = match fields.required("pool", "pool = [\"203.0.113.16/29\"]") {
-        Some(value) => value.words(scalar::prefix, report),
-        None => List::unreadable(fields.span),
+    let inbound = fields.optional("inbound").map(|value| inbound::inbound(value, report));
+    // Mappings may be all that there is: addresses are routed as they are, but for these.
+    let pool = match &inbound {
+        Some(_) => fields.optional("pool"),
+        None => fields.required("pool", "pool = [\"203.0.113.16/29\"]"),
+    };
+    let pool = match (pool, &inbound) {
+        (Some(value), _) => value.words(scalar::prefix, report),
+        (None, Some(_)) => List::absent(fields.span),
+        (None, None) => List::unreadable(fields.span),
     };
     let usual = PortBlocks::default();
     let (least, most) = (UNIT_PORTS, UNIT_PORTS << LARGEST_SHIFT);
@@ -31,7 +40,7 @@ pub(super) fn nat(value: Value<'_>, report: &mut Report<'_>) -> Option<RawNat> {
     });
     fields.finish(report);
     let blocks = PortBlocks { ports: ports.unwrap_or(usual.ports), per_client: per_client.unwrap_or(usual.per_client) };
-    Some(RawNat { pool, blocks })
+    Some(RawNat { pool, blocks, inbound: inbound.unwrap_or_default() })
 }
 
 fn number(

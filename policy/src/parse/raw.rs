@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::checked::{Action, Budget, Dns, Flood, PortBlocks, Service, WhenDown};
+use crate::checked::{Action, Budget, Dns, Flood, PortBlocks, Service, SynCookies, WhenDown};
 use crate::diagnostic::{Span, Spanned};
 pub(crate) use http::{RawHttp, RawHttpRule, RawTenants};
 pub(crate) use proxy::{Direct, RawProxy};
@@ -80,6 +80,7 @@ pub(crate) struct RawMunicipality {
     pub sections: Vec<(Spanned<String>, List<Spanned<IpNet>>)>,
     pub isolation: RawIsolation,
     pub limits: Vec<RawLimit>,
+    pub syn_cookies: Option<SynCookies>,
     pub dns: Option<RawDns>,
     pub egress: RawRules,
     pub ingress: RawRules,
@@ -93,6 +94,17 @@ pub(crate) struct RawMunicipality {
 pub(crate) struct RawNat {
     pub pool: List<Spanned<IpNet>>,
     pub blocks: PortBlocks,
+    pub inbound: Vec<RawInbound>,
+}
+
+/// One entry of `[[nat.inbound]]`.
+#[derive(Debug)]
+pub(crate) struct RawInbound {
+    pub name: Option<Spanned<String>>,
+    pub public: Option<Spanned<std::net::Ipv4Addr>>,
+    pub services: List<Spanned<Service>>,
+    /// The server, and its port if it is another.
+    pub to: Option<Spanned<(std::net::Ipv4Addr, Option<u16>)>>,
 }
 
 /// `[dns]`.

@@ -1,6 +1,7 @@
 //! The small words of the format: prefixes, slugs, services. Each says what is wrong and what to write instead.
 
 mod http;
+mod nat;
 mod tls;
 
 use std::net::IpAddr;
@@ -10,6 +11,7 @@ use ipnet::IpNet;
 use super::raw::Item;
 use crate::checked::Service;
 pub(crate) use http::{directory, method, path, size, tenant};
+pub(crate) use nat::{public, server};
 pub(crate) use tls::{alpn, ja4, resolver, span};
 
 /// Why a word is not what it should be: code, message and help.

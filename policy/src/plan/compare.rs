@@ -31,6 +31,8 @@ pub(super) fn policies(old: Option<&Policy>, new: &Policy) -> Plan {
     prefecture.list("essential services", &old.essential, &new.essential);
     let word = |policy: &Policy| if policy.flood.reflection { "dropped" } else { "left to the rules" };
     prefecture.value("what looks like reflection", word(old), word(new));
+    let cookies = |policy: &Policy| policy.flood.syn_cookies.to_string();
+    prefecture.value("syn cookies", &cookies(old), &cookies(new));
     prefecture.0.extend(rules::compare("baseline", &old.baseline, &new.baseline, &mut compared));
     tls::prefecture(&mut prefecture, old, new, &mut compared);
     http::http(&mut prefecture, &old.http, &new.http, &mut compared);
@@ -72,10 +74,12 @@ fn absent(municipality: &Municipality) -> Municipality {
         published: Vec::new(),
         nat_pool: Vec::new(),
         nat_blocks: municipality.nat_blocks,
+        inbound: Vec::new(),
         sections: BTreeMap::new(),
         isolation: Isolation::None,
         proxy: None,
         limits: Budgets::default(),
+        syn_cookies: None,
         dns: None,
         egress: closed(&municipality.egress),
         ingress: closed(&municipality.ingress),
@@ -136,6 +140,8 @@ impl Changes {
         let blocks =
             |it: &Municipality| format!("{} ports, {} a client", it.nat_blocks.ports, it.nat_blocks.per_client);
         self.value("nat blocks", &blocks(old), &blocks(new));
+        let mappings = |it: &Municipality| it.inbound.iter().map(ToString::to_string).collect::<Vec<_>>();
+        self.list("inbound mappings", &mappings(old), &mappings(new));
         self.names("sections", &old.sections, &new.sections);
         for (name, prefixes) in &new.sections {
             if let Some(before) = old.sections.get(name) {
@@ -149,6 +155,7 @@ impl Changes {
         for budget in budgets.into_keys() {
             self.option(&format!("limit {budget}"), old.limits.0.get(budget), new.limits.0.get(budget));
         }
+        self.option("syn cookies", old.syn_cookies, new.syn_cookies);
     }
 
     fn dns(&mut self, old: Option<&Dns>, new: Option<&Dns>) {

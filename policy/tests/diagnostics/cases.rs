@@ -138,6 +138,17 @@ pub fn base() -> Source {
     Source { files: files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec())).into() }
 }
 
+const POOL: &str = "pool = [\"203.0.113.16/29\"]\n";
+
+/// The pool of Shiomi, and a mapping.
+fn inbound(public: &str, ports: &str, to: &str) -> String {
+    POOL.to_owned() + &mapping(public, ports, to)
+}
+
+fn mapping(public: &str, ports: &str, to: &str) -> String {
+    format!("[[nat.inbound]]\nname = \"site\"\npublic = \"{public}\"\nports = [\"{ports}\"]\nto = \"{to}\"\n")
+}
+
 /// The base with one piece of text replaced by another; no text stands for the end of the file.
 fn edit(source: &mut Source, path: &str, from: &str, to: &str) {
     let bytes = source.files.entry(path.to_owned()).or_default();
@@ -269,6 +280,20 @@ pub fn cases() -> Vec<Case> {
         ("limit_one_way", "wrong-type", "flows = 1000", "flows = { in = 5, out = 5 }"),
         ("limit_text", "wrong-type", "flows = 1000", "per_source.packets_per_second = \"many\""),
         ("limit_unknown", "unknown-key", "flows = 1000", "per_source.flows = 10"),
+        (
+            "syn_cookies",
+            "bad-syn-cookies",
+            "flows = 1000",
+            "flows = 1000\n[flood]\nsyn_cookies = { enter = 0, leave = 0 }",
+        ),
+        (
+            "syn_cookies_order",
+            "bad-syn-cookies",
+            "flows = 1000",
+            "flows = 1000\n[flood]\nsyn_cookies = { enter = 500, leave = 2000 }",
+        ),
+        ("syn_cookies_type", "wrong-type", "flows = 1000", "flows = 1000\n[flood]\nsyn_cookies = 2000"),
+        ("syn_cookies_half", "missing-key", "flows = 1000", "flows = 1000\n[flood]\nsyn_cookies = { enter = 2000 }"),
         (
             "limit_idle",
             "idle-limit",
@@ -453,6 +478,36 @@ pub fn cases() -> Vec<Case> {
         ),
     ];
     cases.extend(in_prefecture.map(|(name, code, from, to)| edited(name, code, PREFECTURE_FILE, from, to)));
+    let pool = "203.0.113.16";
+    let with_mapping = [
+        ("inbound_server", "bad-inbound", inbound(pool, "tcp/443", "10.10.1.10:70000")),
+        ("inbound_no_port", "bad-inbound", inbound(pool, "tcp/443", "10.10.1.10:0")),
+        ("inbound_run", "bad-inbound", inbound(pool, "tcp/440-443", "10.10.1.10:8443")),
+        ("inbound_nothing", "bad-inbound", inbound(pool, "", "10.10.1.10").replace("\"\"", "")),
+        ("inbound_v6", "nat-not-ipv4", inbound("2001:db8:101::80", "tcp/443", "2001:db8:101::8")),
+        ("inbound_lent", "inbound-lent", inbound(pool, "tcp/8443", "10.10.1.10")),
+        ("inbound_elsewhere", "inbound-not-ours", inbound("203.0.113.99", "tcp/443", "10.10.1.10")),
+        (
+            "inbound_other_town",
+            "inbound-not-ours",
+            inbound("203.0.113.33", "tcp/443", "10.10.1.10").replace("16/29", "32/29"),
+        ),
+        ("inbound_outside", "inbound-outside-prefixes", inbound(pool, "tcp/443", "10.11.1.10")),
+        ("inbound_gateway", "inbound-outside-prefixes", inbound(pool, "tcp/443", "10.10.0.1")),
+        (
+            "inbound_overlap",
+            "inbound-overlap",
+            inbound(pool, "tcp/400-450", "10.10.1.10")
+                + &mapping(pool, "tcp/443", "10.10.1.11")
+                + &mapping(pool, "tcp/450", "10.10.1.12").replace("site", "tables"),
+        ),
+        (
+            "inbound_table",
+            "wrong-type",
+            inbound(pool, "tcp/443", "10.10.1.10").replace("[[nat.inbound]]", "[nat.inbound]"),
+        ),
+    ];
+    cases.extend(with_mapping.map(|(name, code, to)| edited(name, code, SHIOMI_FILE, POOL, &to)));
     cases.extend(in_shiomi.map(|(name, code, from, to)| edited(name, code, SHIOMI_FILE, from, to)));
     cases.extend(in_others.map(|(name, code, path, from, to)| edited(name, code, path, from, to)));
     let in_dns = |text: &str| format!("flows = 1000\n[dns]\n{text}");

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use abi::Verdict;
+use abi::{Direction, Reason, Verdict};
 use dataplane::engine::{Engine, EngineSize};
 use policy::model::InspectorState;
 use policy::{CompiledPolicy, Judgement, Model, Numbering, Source};
@@ -19,6 +19,8 @@ use system::generate::packets::{Arrival, Traffic};
 use system::generate::policies;
 
 const SHARDS: u64 = 4;
+/// Among what was met: a flow to a published port.
+const MAPPED: &str = "flow to a server";
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"))
@@ -66,6 +68,7 @@ fn assert_reached(reasons: &BTreeMap<String, u64>) {
     let limits = limits.map(|limit| format!("limited by {}", limit.name()));
     let unmet: Vec<_> = limits.filter(|name| !reasons.contains_key(name)).collect();
     assert!(unmet.is_empty(), "no packet was {unmet:?}: the generator uses these budgets up too seldom");
+    assert!(reasons.contains_key(MAPPED), "no packet began a flow to a published port");
     assert!(missing.is_empty(), "no packet met {missing:?}: the generator does not reach these stages");
 }
 
@@ -103,13 +106,19 @@ fn run_shard(seed: u64, shard: u64, policies: u64, packets: u64) -> BTreeMap<Str
                 panic!("{}", difference(&source, &arrival, &found, &expected, (seed, shard, generation, number)));
             }
             let limit = expected.limit.map(|limit| format!("limited by {}", limit.name()));
-            for met in [Some(expected.reason.name().to_owned()), limit].into_iter().flatten() {
+            let effects = model.last_effects();
+            let mapped = effects.new_flow && effects.translation.is_some() && expected.direction == Direction::Ingress;
+            let mapped = mapped.then(|| MAPPED.to_owned());
+            for met in [Some(expected.reason.name().to_owned()), limit, mapped].into_iter().flatten() {
                 *reasons.entry(met).or_insert(0) += 1;
             }
             let public = (event.public_address != 0)
                 .then(|| (IpAddr::from(event.public_address.to_ne_bytes()), event.public_port));
-            let translation = model.last_effects().translation.map(|(address, port)| (IpAddr::V4(address), port));
+            let translation = effects.translation.map(|(address, port)| (IpAddr::V4(address), port));
             assert_eq!(public, translation, "translations differ, seed {seed} shard {shard} packet {number}");
+            if expected.reason == Reason::SynCookie {
+                traffic.note_cookie(&mut rng, &arrival, (now_ns / 1_000_000_000) as u32);
+            }
             if matches!(expected.verdict, Verdict::Forward | Verdict::Inspect) {
                 traffic.note(arrival, public);
             }

@@ -26,8 +26,12 @@ mod dns_guard;
 mod freeze;
 #[path = "live/given_back.rs"]
 mod given_back;
+#[path = "live/hairpin.rs"]
+mod hairpin;
 #[path = "live/icmp_errors.rs"]
 mod icmp_errors;
+#[path = "live/inbound.rs"]
+mod inbound;
 #[path = "live/inspector.rs"]
 mod inspector;
 #[path = "live/inspector_clients.rs"]
@@ -64,6 +68,8 @@ mod routes;
 mod scanner;
 #[path = "live/soak.rs"]
 mod soak;
+#[path = "live/syn_cookies.rs"]
+mod syn_cookies;
 #[path = "live/tcp_states.rs"]
 mod tcp_states;
 #[path = "live/tour.rs"]

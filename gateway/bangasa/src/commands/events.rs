@@ -177,6 +177,24 @@ mod tests {
     }
 
     #[test]
+    fn an_attack_reads_as_one_line() {
+        let line = Line {
+            time: Some("2026-01-01T00:00:00.000Z".into()),
+            verdict: "warning".into(),
+            reason: "flood_began".into(),
+            municipality: Some("sendai".into()),
+            destination: Some("203.0.113.10".into()),
+            destination_port: Some(443),
+            protocol: Some(6),
+            ..Line::default()
+        };
+        assert_eq!(
+            describe(&line, Colour::Off),
+            "2026-01-01T00:00:00.000Z warning flood_began        sendai       -        tcp 203.0.113.10:443"
+        );
+    }
+
+    #[test]
     fn a_budget_near_its_end_reads_as_one_line() {
         let line = Line {
             time: Some("2026-01-01T00:00:00.000Z".into()),

@@ -160,6 +160,9 @@ fn describe_municipality(text: &mut String, municipality: &MunicipalityStatus, c
             limit.limited_packets
         );
     }
+    for service in &municipality.attacked {
+        let _ = writeln!(text, "  ingress  under attack: tcp {service} answers with SYN cookies");
+    }
     let mut counters: Vec<_> = municipality.counters.iter().filter(|counter| counter.packets > 0).collect();
     counters.sort_by_key(|counter| std::cmp::Reverse(counter.packets));
     for counter in counters {
@@ -302,6 +305,7 @@ mod tests {
                     used_ratio: Some(0.913),
                     limited_packets: 12,
                 }],
+                attacked: vec![([203, 0, 113, 10], 443).into()],
                 ..MunicipalityStatus::default()
             }],
             ..Status::default()
@@ -313,6 +317,7 @@ mod tests {
             "digest ab is installed, cd was intended",
             "wan0            uplink  xdp generic",
             "egress      1.50 k packets/s    2.50 M bits/s",
+            "  ingress  under attack: tcp 203.0.113.10:443 answers with SYN cookies\n",
             "  bypass suggest: 1 approved, 2 suggested\n",
             "egress   drop    default_deny                  7 packets             700 bytes",
         ] {

@@ -56,7 +56,12 @@ fn moment(text: &str) -> Result<u64, String> {
 /// Runs it.
 pub fn run(arguments: &Arguments, daemon: &Client) -> anyhow::Result<Exit> {
     let Public { address, port } = arguments.public;
-    let who = match daemon.ask(&Request::Who { address, port, at_ms: arguments.at })? {
+    let protocol = match &*arguments.proto {
+        "icmp" => 1,
+        "udp" => 17,
+        _ => 6,
+    };
+    let who = match daemon.ask(&Request::Who { address, port, protocol, at_ms: arguments.at })? {
         Response::Who(who) => who,
         other => bail!("bangasad answered `who` with {other:?}"),
     };
@@ -79,6 +84,10 @@ fn describe(who: &Holder) -> String {
             let from = who.from.as_deref().unwrap_or("an unknown time");
             let to = who.to.as_deref().unwrap_or("now");
             format!("{}: {speaker} {client}, ports {first}-{last} from {from} to {to}", who.municipality)
+        }
+        ("inbound", Some(server)) => {
+            let server = SocketAddr::new(server, who.inside_port.unwrap_or(0));
+            format!("{}: a published port of the server {server} ({place}), by the policy in force", who.municipality)
         }
         ("published", _) => {
             format!("{}: published, {} ({place}), by the policy in force", who.municipality, who.address)

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use control::{Holder, Response};
+use policy::checked::Inbound;
 use telemetry::time::rfc3339;
 
 use super::{note, now_ms, records_of};
@@ -11,12 +12,14 @@ use crate::daemon::Daemon;
 
 /// Answers `who`. Of the past only what was recorded is known; a published or untranslated address is told by the policy
 /// in force.
-pub fn who(daemon: &Daemon, address: IpAddr, port: Option<u16>, at_ms: Option<u64>) -> Response {
+pub fn who(daemon: &Daemon, (address, port, protocol): (IpAddr, Option<u16>, u8), at_ms: Option<u64>) -> Response {
     let answer = match (address, port) {
         (IpAddr::V4(address), Some(port)) => block(daemon, address, port, at_ms),
         _ => Ok(None),
     };
-    match answer.map(|found| found.or_else(|| owner(daemon, address, port))) {
+    let mapped = || port.and_then(|port| mapped(daemon, address, port, protocol));
+    let by_policy = || mapped().or_else(|| owner(daemon, address, port));
+    match answer.map(|found| found.or_else(by_policy)) {
         Ok(Some(who)) => Response::Who(Box::new(who)),
         Ok(None) => Response::Failed { message: nobody(address, port, at_ms) },
         Err(error) => Response::Failed { message: format!("{error:#}") },
@@ -40,12 +43,38 @@ fn block(
         municipality: held.holding.municipality.clone(),
         client: Some(held.holding.client.into()),
         inspector: held.holding.part != 0,
+        inside_port: None,
         first_port: Some(held.holding.first_port),
         last_port: Some(held.holding.last_port()),
         from: Some(moment(held.holding.since_ms)),
         to: held.until_ms.map(moment),
         location: None,
     }))
+}
+
+/// By the policy in force: the server that a published port leads to.
+fn mapped(daemon: &Daemon, address: IpAddr, port: u16, protocol: u8) -> Option<Holder> {
+    let current = daemon.current()?;
+    let mut towns = current.policy().municipalities.iter();
+    let of = |mapping: &Inbound| IpAddr::from(mapping.public) == address;
+    let (town, mapping, inside_port) = towns.find_map(|town| {
+        let mut here = town.inbound.iter().filter(|mapping| of(mapping));
+        here.find_map(|mapping| Some((town, mapping, mapping.inside_port(protocol, port)?)))
+    })?;
+    Some(Holder {
+        address,
+        port: Some(port),
+        what: "inbound".into(),
+        municipality: town.id.clone(),
+        client: Some(mapping.inside.into()),
+        inspector: false,
+        inside_port: Some(inside_port),
+        first_port: None,
+        last_port: None,
+        from: None,
+        to: None,
+        location: Some(format!("{}:{}", mapping.location.file, mapping.location.line)),
+    })
 }
 
 /// By the policy in force: who publishes an address, or sends from it untranslated.
@@ -73,6 +102,7 @@ fn owner(daemon: &Daemon, address: IpAddr, port: Option<u16>) -> Option<Holder> 
         municipality: town.id.clone(),
         client: Some(address),
         inspector: false,
+        inside_port: None,
         first_port: None,
         last_port: None,
         from: None,

@@ -2,6 +2,7 @@
 //! comes from the Internet and goes no further (time exceeded, too big); whatever it would forward there is swallowed.
 
 use super::Desired;
+use super::hairpin::FAR;
 use super::ip;
 use crate::command::{feed, run};
 use crate::error::Error;
@@ -29,14 +30,14 @@ pub fn route_inside(desired: &Desired) -> Result<(), Error> {
 }
 
 /// Keeps a firewall of the host's own from reassembling, as tracking does, what is handed over at the ports, be it those of
-/// inspectors: of a
+/// inspectors or the hairpin: of a
 /// datagram only the fragments that are too big come that way, and nothing else that it would have to track.
 pub fn leave_untracked(desired: &Desired) -> Result<(), Error> {
     let ports: Vec<String> = desired.ports.iter().map(|port| format!("\"{port}\"")).collect();
     let ruleset = format!(
         "table inet {TABLE}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n\
          chain whole {{\n  type filter hook prerouting priority -450; policy accept;\n\
-         iifname {{ {} }} notrack\n  iifname \"bgi*\" notrack\n}}\n}}\n",
+         iifname {{ {} }} notrack\n  iifname {{ \"bgi*\", \"{FAR}\" }} notrack\n}}\n}}\n",
         ports.join(", ")
     );
     feed("nft", &["-f", "-"], &ruleset)?;

@@ -1,21 +1,27 @@
 //! Random packets aimed at a random policy's edges: known addresses, their neighbours, replies to what went before,
 //! errors that quote it, fragments of it, and damaged bytes.
 
+mod servers;
+
 use std::net::{IpAddr, Ipv4Addr};
 
+use abi::Address;
+use abi::cookie::{Ends, Offer, REPLAY_KEY, cookie};
 use ipnet::IpNet;
 use policy::Policy;
-use policy::model::inspector;
+use policy::model::{HAIRPIN, inspector};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
 use super::policies::PROXY_PORTS;
+use servers::Servers;
+
 use crate::frame::{Fragment, Packet, Payload, ethernet};
 
 /// A frame and where it enters.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    /// `lan0`, `wan0` or one of [`INSPECTORS`].
+    /// `lan0`, `wan0`, [`HAIRPIN`] or one of [`INSPECTORS`].
     pub port: &'static str,
     /// VLAN tags of the frame, from the outside in (kept apart so that replies can use them).
     pub vlans: Vec<u16>,
@@ -82,6 +88,7 @@ pub struct Traffic {
     towns: Vec<(Vec<u16>, Vec<IpAddr>)>,
     /// Where inspectors send, with the gateway's addresses there and some that are not.
     inspectors: Vec<(&'static str, Vec<IpAddr>)>,
+    servers: Servers,
     /// Packets that passed, newest last: what entered, and its translation if there was one.
     passed: Vec<(Arrival, Option<(IpAddr, u16)>)>,
 }
@@ -103,7 +110,8 @@ impl Traffic {
             let gateways = town.attachments.iter().flat_map(|attachment| &attachment.addresses);
             Some((port, gateways.map(IpNet::addr).collect()))
         });
-        Self { towns: towns.collect(), inspectors: inspectors.collect(), passed: Vec::new() }
+        let servers = Servers::of(policy);
+        Self { towns: towns.collect(), inspectors: inspectors.collect(), servers, passed: Vec::new() }
     }
 
     /// Notes a packet that was forwarded, with the public side of its flow if it was translated.
@@ -116,11 +124,35 @@ impl Traffic {
         }
     }
 
+    /// Notes a SYN that the gateway answered itself at that second, as if its answer had come from inside.
+    pub fn note_cookie(&mut self, rng: &mut impl Rng, arrival: &Arrival, now_s: u32) {
+        let Some(Packet { source, destination, payload: Payload::Tcp { ports, sequence, .. }, .. }) = &arrival.packet
+        else {
+            return;
+        };
+        let ends = Ends {
+            source: &address(*source),
+            destination: &address(*destination),
+            source_port: ports.0,
+            destination_port: ports.1,
+        };
+        let payload = Payload::Tcp {
+            ports: (ports.1, ports.0),
+            flags: 0x12,
+            sequence: cookie(REPLAY_KEY, ends, *sequence, now_s, Offer(rng.random())),
+            acknowledgement: sequence.wrapping_add(1),
+            data: 0,
+        };
+        self.note(build("lan0", vlans(rng), Packet::new(*destination, *source, payload)), None);
+    }
+
     /// The next packet.
     pub fn next(&self, rng: &mut impl Rng) -> Arrival {
         let mut arrival = match self.passed.choose(rng) {
             Some((before, public)) if rng.random_bool(0.6) => self.answer(rng, before, *public),
             _ if rng.random_bool(0.12) => self.of_inspector(rng),
+            _ if rng.random_bool(0.05) => by_hairpin(fresh(&self.towns, rng), rng),
+            _ if rng.random_bool(0.1) => self.servers.call(rng).unwrap_or_else(|| fresh(&self.towns, rng)),
             _ => fresh(&self.towns, rng),
         };
         if rng.random_bool(0.04) {
@@ -146,6 +178,10 @@ impl Traffic {
         let mut vlans = before.vlans.clone();
         if rng.random_bool(0.6) {
             (next, port, vlans) = reply(rng, before, packet, public);
+            let called = public.filter(|_| matches!(before.port, "wan0" | HAIRPIN));
+            if let Some((answer, own)) = called.and_then(|public| self.servers.answer(next.clone(), public)) {
+                (next, vlans) = (answer, own);
+            }
         }
         vary(rng, &mut next);
         if rng.random_bool(0.1) {
@@ -190,6 +226,15 @@ impl Traffic {
         };
         build(port, vlans, packet.clone())
     }
+}
+
+/// A packet from a municipality to a public address, as it comes out of the hairpin; now and then from somewhere else.
+fn by_hairpin(mut arrival: Arrival, rng: &mut impl Rng) -> Arrival {
+    let Some(mut packet) = arrival.packet.take() else { return arrival };
+    let v4 = packet.source.is_ipv4();
+    packet.source = if rng.random_bool(0.8) { inside(rng, v4, "wan0") } else { packet.source };
+    packet.destination = inside(rng, v4, "wan0");
+    build(HAIRPIN, Vec::new(), packet)
 }
 
 /// A packet without ports from a neighbour of a translated packet's sender, to the same remote host: without ports, each
@@ -240,8 +285,9 @@ fn reply(
     if let Some((address, _)) = public {
         next.destination = address;
     }
-    if before.port != "wan0" {
-        (next, "wan0", Vec::new())
+    if !matches!(before.port, "wan0" | HAIRPIN) {
+        let is_ours = next.source.to_string().starts_with("203.0.113.");
+        (next, if is_ours { HAIRPIN } else { "wan0" }, Vec::new())
     } else {
         let inner = rng.random_range(100..106);
         (next, "lan0", if rng.random_bool(0.7) { vec![inner] } else { vec![200, inner] })
@@ -496,6 +542,13 @@ fn vlans(rng: &mut impl Rng) -> Vec<u16> {
         8 => vec![town, 200],
         9 => vec![200, rng.random_range(0..4096)],
         _ => vec![town],
+    }
+}
+
+fn address(address: IpAddr) -> Address {
+    match address {
+        IpAddr::V4(v4) => Address::from_v4_word(u32::from_ne_bytes(v4.octets())),
+        IpAddr::V6(v6) => Address::from_octets(v6.octets()),
     }
 }
 

@@ -73,7 +73,7 @@ pub fn large_policy(rng: &mut impl Rng, municipalities: usize, rules: usize) -> 
     }
     source.files.insert("prefecture.toml".to_owned(), text.into_bytes());
     for number in 0..municipalities {
-        let mut text = premises(rng, number);
+        let mut text = premises(rng, number, None);
         for direction in ["egress", "ingress"] {
             let _ = writeln!(text, "[{direction}]\ndefault = \"allow\"");
             for rule in 0..rules {
@@ -153,6 +153,11 @@ fn prefecture(rng: &mut impl Rng, sets: usize) -> String {
     }
     if rng.random_bool(0.5) {
         let _ = writeln!(text, "[flood]\nreflection = {}", rng.random_bool(0.8));
+        if rng.random_bool(0.7) {
+            // So few that random packets can pass them.
+            let enter = rng.random_range(1..4);
+            let _ = writeln!(text, "syn_cookies = {{ enter = {enter}, leave = {} }}", rng.random_range(1..=enter));
+        }
     }
     if rng.random_bool(0.4) {
         let _ = writeln!(text, "[proxy]\nport = {}", PROXY_PORTS.choose(rng).copied().unwrap_or(PROXY_PORTS[0]));
@@ -169,8 +174,8 @@ fn prefecture(rng: &mut impl Rng, sets: usize) -> String {
     text
 }
 
-/// Everything but the rules.
-fn premises(rng: &mut impl Rng, number: usize) -> String {
+/// Everything but the rules, which will publish an address if one is given: some of its ports may be mapped.
+fn premises(rng: &mut impl Rng, number: usize, published: Option<&str>) -> String {
     let mut text = format!("id = \"town{number}\"\nname = \"{number}番町\"\n");
     let inner = 100 + number;
     let vlan = if rng.random_bool(0.3) { format!("[200, {inner}]") } else { inner.to_string() };
@@ -191,6 +196,13 @@ fn premises(rng: &mut impl Rng, number: usize) -> String {
             _ => "isolated = [\"10.10.16.7\"]\n",
         });
     }
+    let server = if v4.starts_with("172") {
+        "172.16.0"
+    } else if v4.starts_with("10.20") {
+        "10.20.0"
+    } else {
+        "10.10.16"
+    };
     if number < 24 && rng.random_bool(0.7) {
         // Some pools hold the address that the municipality may publish.
         let (first, size) = match rng.random_range(0..4) {
@@ -205,6 +217,16 @@ fn premises(rng: &mut impl Rng, number: usize) -> String {
             let _ = writeln!(text, "block = {}", [64, 128, 4_096].choose(rng).copied().unwrap_or(512));
             let _ = writeln!(text, "blocks_per_client = {}", rng.random_range(1..=8));
         }
+        if rng.random_bool(0.6) {
+            // Of the pool, where only low ports are nobody's.
+            let ports = ["\"tcp/443\", \"udp/53\"", "\"tcp/80-443\"", "\"tcp/1-1023\", \"udp/0-1023\""];
+            mapping(rng, &mut text, &format!("203.0.113.{first}"), &ports, &format!("{server}.7"));
+        }
+    } else if let Some(published) = published {
+        let ports = ["\"tcp/443\"", "\"udp/53\", \"tcp/444\"", "\"udp/53\", \"udp/3479\", \"tcp/40000\""];
+        let port = [":443", ":53", ""].choose(rng).copied().unwrap_or_default();
+        text.push_str("[nat]\n");
+        mapping(rng, &mut text, published, &ports, &format!("{server}.5{port}"));
     }
     let section = if v4.starts_with("172") {
         "172.16.0.0/24"
@@ -217,8 +239,16 @@ fn premises(rng: &mut impl Rng, number: usize) -> String {
     text
 }
 
+/// Some ports of a public address that stand for a server's.
+fn mapping(rng: &mut impl Rng, text: &mut String, public: &str, ports: &[&str], to: &str) {
+    let ports = ports.choose(rng).copied().unwrap_or(ports[0]);
+    let _ = writeln!(text, "[[nat.inbound]]\nname = \"公開\"\npublic = \"{public}\"\nports = [{ports}]\nto = \"{to}\"");
+}
+
 fn municipality(rng: &mut impl Rng, number: usize, sets: usize) -> String {
-    let mut text = premises(rng, number);
+    let published = format!("203.0.113.{}", 200 + number);
+    let serves = rng.random_bool(0.5).then_some(&*published);
+    let mut text = premises(rng, number, serves);
     if rng.random_bool(0.3) {
         let _ = writeln!(text, "[proxy]\nport = {}", PROXY_PORTS.choose(rng).copied().unwrap_or(PROXY_PORTS[0]));
     }
@@ -230,10 +260,10 @@ fn municipality(rng: &mut impl Rng, number: usize, sets: usize) -> String {
     {
         let default = if rng.random_bool(0.3) { "allow" } else { "deny" };
         let _ = writeln!(text, "[{direction}]\ndefault = \"{default}\"");
-        for rule in 0..rng.random_range(0..=6) {
+        let first = if direction == "ingress" { serves } else { None };
+        for rule in 0..rng.random_range(first.map_or(0, |_| 1)..=6) {
             let _ = writeln!(text, "[[{direction}.rule]]\nname = \"規則{rule}\"");
-            let published = format!("203.0.113.{}/32", 200 + number);
-            if direction == "ingress" && rng.random_bool(0.4) {
+            if direction == "ingress" && (first.is_some() && rule == 0 || rng.random_bool(0.4)) {
                 let _ = writeln!(text, "to = [\"{published}\"]");
                 services(rng, &mut text, "allow");
                 text.push_str("action = \"allow\"\n");

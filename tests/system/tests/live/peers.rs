@@ -156,7 +156,7 @@ pub fn converse(client: &Namespace, from: SocketAddr, to: SocketAddr, bytes: &[u
 }
 
 /// A connection from a chosen address and port.
-fn connect(from: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
+pub fn connect(from: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, socket};
     use std::os::fd::AsRawFd;
     let family = if from.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
