@@ -1,5 +1,7 @@
 //! The table of mistakes: a small policy without fault, and what is done to it.
 
+mod dns;
+
 use policy::Source;
 
 /// One mistake.
@@ -276,32 +278,6 @@ pub fn cases() -> Vec<Case> {
         ("limit_small", "bad-limit", "flows = 1000", "bits_per_second = { in = 1_000_000, out = 56_000 }"),
         ("limit_ways", "unknown-key", "flows = 1000", "packets_per_second = { in = 5, uot = 5 }"),
         ("limit_one_way", "wrong-type", "flows = 1000", "flows = { in = 5, out = 5 }"),
-        (
-            "dns_outside",
-            "dns-outside-prefixes",
-            "flows = 1000",
-            "flows = 1000\n[dns]\nservers = [\"203.0.113.10\", \"203.0.113.17\", \"198.51.100.53\"]",
-        ),
-        (
-            "dns_zone",
-            "bad-name",
-            "flows = 1000",
-            "flows = 1000\n[dns]\nservers = [\"203.0.113.10\"]\nzones = [\".shiomi.example\", \"1.2.3.4.5.6.7.ip6.arpa\"]",
-        ),
-        (
-            "dns_number",
-            "bad-limit",
-            "flows = 1000",
-            "flows = 1000\n[dns]\nservers = [\"203.0.113.10\"]\nqueries_per_source = 0\nnames = { enter = 64, leave = 64 }",
-        ),
-        (
-            "dns_zones",
-            "capacity",
-            "flows = 1000",
-            "flows = 1000\n[dns]\nservers = [\"203.0.113.10\"]\nzones = [\"a.jp\", \"b.jp\", \"c.jp\", \"d.jp\", \"e.jp\", \
-             \"f.jp\", \"g.jp\", \"h.jp\", \"i.jp\", \"j.jp\", \"k.jp\", \"l.jp\", \"m.jp\", \"n.jp\", \"o.jp\", \"p.jp\"]",
-        ),
-        ("dns_nobody", "missing-key", "flows = 1000", "flows = 1000\n[dns]\nservers = []\nzone = \"a.jp\""),
         ("limit_text", "wrong-type", "flows = 1000", "per_source.packets_per_second = \"many\""),
         ("limit_unknown", "unknown-key", "flows = 1000", "per_source.flows = 10"),
         (
@@ -534,6 +510,9 @@ pub fn cases() -> Vec<Case> {
     cases.extend(with_mapping.map(|(name, code, to)| edited(name, code, SHIOMI_FILE, POOL, &to)));
     cases.extend(in_shiomi.map(|(name, code, from, to)| edited(name, code, SHIOMI_FILE, from, to)));
     cases.extend(in_others.map(|(name, code, path, from, to)| edited(name, code, path, from, to)));
+    let in_dns = |text: &str| format!("flows = 1000\n[dns]\n{text}");
+    let of_dns = |(name, code, text)| edited(name, code, SHIOMI_FILE, "flows = 1000", &in_dns(text));
+    cases.extend(dns::MISTAKES.map(of_dns));
     cases.extend(whole_files());
     cases
 }
