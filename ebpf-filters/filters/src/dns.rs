@@ -24,7 +24,8 @@ pub fn guard(frame: Frame, packet: &mut Packet) -> Stage {
     if is_query(packet) { from_code(guard_query(frame.context(), packet)) } else { go_on() }
 }
 
-/// The class is known of what comes from the uplink, and 0 of all else that may get here.
+/// The class is known of what comes from the uplink, and 0 of all else that may get here. ICMP errors are no UDP, and later
+/// fragments have no port.
 #[inline(always)]
 const fn is_query(packet: &Packet) -> bool {
     packet.destination_about.flags & class::DNS_SERVER != 0

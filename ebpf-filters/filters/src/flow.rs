@@ -74,7 +74,7 @@ fn matched(frame: Frame, packet: &mut Packet) -> Stage {
         nat::keep(flow, before, packet.now_s);
         ways::enter_second(flow, packet.now_s);
     }
-    if reason == Reason::Established && flow.origin == Direction::Ingress as u8 {
+    if flow.origin == Direction::Ingress as u8 {
         dns::guard(frame, packet)?;
     }
     limits::meter(packet)?;
