@@ -1,6 +1,9 @@
 //! The hairpin: a veth pair of the host's, into whose one end the programs send what a municipality has for a public
 //! address of ours, and at whose other end they take it for the Internet's.
 
+use std::fs;
+use std::io::ErrorKind;
+
 use abi::ports::HAIRPIN_MAC;
 
 use super::Desired;
@@ -23,7 +26,19 @@ pub fn add(desired: &Desired) -> Result<(), Error> {
         orders.extend([NEAR, FAR].map(|end| format!("link set {end} arp off addrgenmode none")));
     }
     orders.extend([NEAR, FAR].map(|end| format!("link set {end} mtu {mtu}")));
-    ip::batch(None, orders)
+    ip::batch(None, orders)?;
+    silence()
+}
+
+/// Keeps the kernel from saying anything of its own into it, such as which groups it listens to: the programs would take
+/// that for a municipality's.
+fn silence() -> Result<(), Error> {
+    let setting = format!("/proc/sys/net/ipv6/conf/{NEAR}/disable_ipv6");
+    match fs::write(&setting, "1") {
+        // A machine without IPv6 says nothing.
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::file(setting, error)),
+        _ => Ok(()),
+    }
 }
 
 /// Opens it, once it carries the programs.

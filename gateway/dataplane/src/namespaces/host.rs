@@ -30,8 +30,8 @@ pub fn route_inside(desired: &Desired) -> Result<(), Error> {
 }
 
 /// Keeps a firewall of the host's own from reassembling, as tracking does, what is handed over at the ports, be it those of
-/// inspectors or the hairpin: of a
-/// datagram only the fragments that are too big come that way, and nothing else that it would have to track.
+/// inspectors or the hairpin: of a datagram only the fragments that are too big come that way, and nothing else that it would
+/// have to track.
 pub fn leave_untracked(desired: &Desired) -> Result<(), Error> {
     let ports: Vec<String> = desired.ports.iter().map(|port| format!("\"{port}\"")).collect();
     let ruleset = format!(
