@@ -110,6 +110,20 @@ pub const TICK: u32 = 6;
 /// What a source's bucket holds when it is full.
 pub const SOURCE_BURST: u64 = BURST_NS >> TICK;
 
+/// Bits in which a source's time is kept, in ticks: it comes round after 73 minutes.
+pub const SOURCE_TIME_BITS: u32 = 36;
+/// What is kept of a time.
+pub const SOURCE_TIME: u64 = (1 << SOURCE_TIME_BITS) - 1;
+
+/// Ticks that a source's bucket lacks which will be, or was, full at a time; 0: it is full. A bucket is full within a second,
+/// so other times than the next second's are past ones; one that was left for 73 minutes to the second is taken for the
+/// next second's.
+#[inline(always)]
+pub const fn source_owed(full_at: u64, now: u64) -> u64 {
+    let ahead = full_at.wrapping_sub(now) & SOURCE_TIME;
+    if ahead <= SOURCE_BURST { ahead } else { 0 }
+}
+
 /// What one of `per_second` takes out of a source's bucket: whole ticks, so that rates near a million come out four
 /// hundredths too high.
 pub const fn source_cost(per_second: u64) -> u32 {

@@ -8,7 +8,9 @@
 use core::arch::asm;
 
 use abi::Address;
-use abi::budget::{Budgets, PREFIX_NEW_FLOWS, PREFIX_PACKETS, SOURCE_BURST, TICK};
+use abi::budget::{
+    Budgets, PREFIX_NEW_FLOWS, PREFIX_PACKETS, SOURCE_BURST, SOURCE_TIME, SOURCE_TIME_BITS, TICK, source_owed,
+};
 use abi::hash::mix;
 use abi::limits::{SOURCE_SETS, SOURCE_WAYS};
 
@@ -16,10 +18,6 @@ use crate::atomic::exchange_if;
 use crate::maps::{HASH_SEED, SOURCES};
 use crate::packet::{Packet, note};
 
-/// Bits of an entry's time, in ticks: 73 minutes. A bucket is full within a second, so other times than the next second's
-/// are past ones.
-const TIME_BITS: u32 = 36;
-const TIME: u64 = (1 << TIME_BITS) - 1;
 /// Times that another CPU may be quicker before the packet passes uncounted.
 const TRIES: u32 = 4;
 
@@ -56,16 +54,16 @@ fn hash(packet: &Packet, what: usize) -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn spend_of_source(hash: u64, cost: u64, now: u64) -> u32 {
-    let now = now & TIME;
+    let now = now & SOURCE_TIME;
     for _ in 0..TRIES {
         let Some(at) = entry(hash, way_of_source(hash, now)) else { return 1 };
         // SAFETY: an entry of the map. Volatile, because other CPUs write it.
         let word = unsafe { at.read_volatile() };
-        let owed = if word >> TIME_BITS == hash >> TIME_BITS { owed(word, now) } else { 0 };
+        let owed = if word >> SOURCE_TIME_BITS == hash >> SOURCE_TIME_BITS { source_owed(word, now) } else { 0 };
         if owed + cost > SOURCE_BURST {
             return 0;
         }
-        let paid = hash >> TIME_BITS << TIME_BITS | (now + owed + cost) & TIME;
+        let paid = hash >> SOURCE_TIME_BITS << SOURCE_TIME_BITS | (now + owed + cost) & SOURCE_TIME;
         // SAFETY: a word of a map value, aligned.
         if unsafe { exchange_if(at, word, paid) } {
             return 1;
@@ -83,10 +81,10 @@ extern "C" fn way_of_source(hash: u64, now: u64) -> u32 {
         let Some(at) = entry(hash, number) else { break };
         // SAFETY: an entry of the map. Volatile, because other CPUs write it.
         let word = unsafe { at.read_volatile() };
-        if word >> TIME_BITS == hash >> TIME_BITS {
+        if word >> SOURCE_TIME_BITS == hash >> SOURCE_TIME_BITS {
             return number;
         }
-        let owed = owed(word, now);
+        let owed = source_owed(word, now);
         if owed < least {
             (way, least) = (number, owed);
         }
@@ -104,11 +102,4 @@ fn entry(hash: u64, way: u32) -> Option<*mut u64> {
         asm!("{way} &= {mask}", way = inout(reg) way, mask = const SOURCE_WAYS - 1, options(pure, nomem, nostack));
         Some(set.cast::<u64>().add(way as usize))
     }
-}
-
-/// Ticks that the bucket lacks; 0: it is full, and the entry free.
-#[inline(always)]
-const fn owed(word: u64, now: u64) -> u64 {
-    let ahead = word.wrapping_sub(now) & TIME;
-    if ahead <= SOURCE_BURST { ahead } else { 0 }
 }

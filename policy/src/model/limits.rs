@@ -6,7 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use abi::budget::{BURST_NS, CHUNK_NS, FRACTION, SOURCE_BURST, TICK, byte_cost, cost, is_smtp, source_cost};
+use abi::budget::{
+    BURST_NS, CHUNK_NS, FRACTION, SOURCE_BURST, TICK, byte_cost, cost, is_smtp, source_cost, source_owed,
+};
 use abi::{Direction, Limit, Reason};
 
 use super::crossing::{Crossing, Exit};
@@ -158,11 +160,12 @@ pub(crate) fn pay_as_source(
 
 fn pay_for(x: &mut Crossing, municipality: &Municipality, whose: IpAddr, limit: Limit, rate: u64) -> bool {
     let now = x.now_ns >> TICK;
-    let full_at = x.used.sources.entry((municipality.id.clone(), limit, x.direction, whose)).or_default();
-    let owed = full_at.saturating_sub(now) + u64::from(source_cost(rate));
+    let key = (municipality.id.clone(), limit, x.direction, whose);
+    let before = x.used.sources.get(&key).map_or(0, |full_at| source_owed(*full_at, now));
+    let owed = before + u64::from(source_cost(rate));
     let may = owed <= SOURCE_BURST;
     if may {
-        *full_at = now + owed;
+        x.used.sources.insert(key, now + owed);
     }
     may
 }
