@@ -15,7 +15,8 @@ use super::rules::Decision;
 use super::tcp::Connection;
 use super::trace::Stage;
 
-/// Remembers the flow, whose inside end is the server's if one is mapped. The verdict stands unless the pool has no address for it.
+/// Remembers the flow, whose inside end is the server's if one is mapped. The verdict stands unless the pool has no address
+/// for it.
 pub(crate) fn create(
     x: &mut Crossing,
     municipality: &Municipality,
