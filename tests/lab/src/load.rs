@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::process::{Child, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -37,9 +38,13 @@ impl Pings {
 
     /// Stops sending, and counts. ping waits for the answers that are still under way when it has sent its last.
     pub fn stop(mut self) -> Result<Answered> {
-        let child = self.child.take().context("ping is not running")?;
+        let mut child = self.child.take().context("ping is not running")?;
         let pid = nix::unistd::Pid::from_raw(child.id().try_into()?);
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT)?;
+        // Again until it heeds it: a signal that comes while ping still sets itself up is lost on it.
+        while child.try_wait()?.is_none() {
+            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT)?;
+            thread::sleep(Duration::from_millis(100));
+        }
         let output = child.wait_with_output()?;
         let report = text(&output.stdout);
         let line = report.lines().find(|line| line.contains("packets transmitted"));
