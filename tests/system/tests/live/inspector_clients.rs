@@ -60,13 +60,7 @@ fn a_browser_reads_pages_and_sees_true_errors() {
 
 #[test]
 fn a_browser_that_tries_quic_has_its_page_by_tcp() {
-    let mut lab = Lab::build(&crate::example()).unwrap();
-    lab.internet_mut().serve().unwrap();
-    lab.internet_mut().serve_http3().unwrap();
-    lab.internet_mut().serve_tls().unwrap();
-    lab.issue_authorities(&[TOWN]).unwrap();
-    lab.start_daemon().unwrap();
-    lab.wait_for_inspector(TOWN).unwrap();
+    let lab = crate::quic::lab();
     let (home, root) = (tempfile::tempdir().unwrap(), daemon::Files::of(lab.id()).authorities.join("root.pem"));
     let site = lab.site(TOWN).unwrap();
     let browser = Browser::new(site.namespace(), &home.path().join("browser"), &[&root], Quic::Tried).unwrap();

@@ -13,7 +13,8 @@ use crate::inspector::{SERVERS, event};
 
 const TOWN: &str = "shiomi";
 
-fn lab() -> Lab {
+/// A lab whose server speaks HTTP/3 too, and says so.
+pub(crate) fn lab() -> Lab {
     let mut lab = Lab::build(&crate::example()).unwrap();
     lab.internet_mut().serve().unwrap();
     lab.internet_mut().serve_http3().unwrap();
