@@ -175,28 +175,30 @@ fn a_new_version_takes_over_and_nothing_ends() {
 
 #[test]
 fn it_takes_over_from_one_that_another_daemon_has_started() {
-    let mut lab = crate::proxy::lab();
-    let url = format!("https://{WEB_NAME}/");
-    let (old, stream) = (Old::begin(&lab), Stream::begin(&lab, &url));
-    lab.daemon_mut().unwrap().kill().unwrap();
-    install(&lab);
-    lab.start_daemon().unwrap();
-    wait_for_another(&lab, old.process);
-    let old = Old { since: Mark::default(), ..old };
-    old.end(&lab);
-    stream.end();
+    over_the_daemons_death(|lab| {
+        lab.daemon_mut().unwrap().kill().unwrap();
+        install(lab);
+    });
 }
 
 #[test]
 fn the_daemon_may_die_in_between() {
+    over_the_daemons_death(|lab| {
+        install(lab);
+        assert!(wait_until(Duration::from_secs(10), || Ok(inspectors_of(lab, TOWN).len() == 2)).unwrap());
+        lab.daemon_mut().unwrap().kill().unwrap();
+    });
+}
+
+/// What is open stays open where a program is installed and the daemon dies, in either order.
+fn over_the_daemons_death(happens: impl FnOnce(&mut Lab)) {
     let mut lab = crate::proxy::lab();
     let url = format!("https://{WEB_NAME}/");
     let (old, stream) = (Old::begin(&lab), Stream::begin(&lab, &url));
-    install(&lab);
-    assert!(wait_until(Duration::from_secs(10), || Ok(inspectors_of(&lab, TOWN).len() == 2)).unwrap());
-    lab.daemon_mut().unwrap().kill().unwrap();
+    happens(&mut lab);
     lab.start_daemon().unwrap();
     wait_for_another(&lab, old.process);
+    // The events of the daemon before are gone with it.
     let old = Old { since: Mark::default(), ..old };
     old.end(&lab);
     stream.end();
