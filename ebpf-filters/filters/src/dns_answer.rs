@@ -8,6 +8,7 @@
 use abi::dns::OPT;
 use aya_ebpf::bindings::{xdp_action, xdp_md};
 
+use crate::checksum::checksum;
 use crate::dns_query::{Query, latest};
 use crate::forward::leave_by;
 use crate::frame::{Bytes, Frame};
@@ -143,14 +144,4 @@ fn back_v6(header: Bytes<40>, datagram: u32) -> u64 {
     to.put_u64::<8>(source[1]);
     let halves = |word: u64| (word & 0xffff_ffff) + (word >> 32);
     halves(source[0]) + halves(source[1]) + halves(destination[0]) + halves(destination[1])
-}
-
-/// The Internet checksum of bytes with this sum of words, or of half-words (RFC 1071).
-#[inline(always)]
-const fn checksum(sum: u64) -> u16 {
-    let sum = (sum & 0xffff_ffff) + (sum >> 32);
-    let sum = (sum & 0xffff) + (sum >> 16);
-    let sum = (sum & 0xffff) + (sum >> 16);
-    let sum = (sum & 0xffff) + (sum >> 16);
-    !(sum as u16)
 }

@@ -16,6 +16,7 @@
 mod account;
 mod atomic;
 mod block;
+mod checksum;
 mod create;
 mod decision;
 mod dns;

@@ -7,6 +7,7 @@ use abi::Reason;
 use abi::cookie::NO_SCALE;
 use aya_ebpf::bindings::xdp_md;
 
+use crate::checksum::checksum;
 use crate::decision::{Stage, drop, from_code, go_on, need, to_code};
 use crate::frame::{Bytes, Frame};
 use crate::packet::{Packet, note, protocol, subprogram};
@@ -195,14 +196,4 @@ fn put_mac<const AT: usize>(header: Bytes<14>, [a, b, c, d, e, f]: [u8; 6]) {
     let part = header.part::<AT, 6>();
     part.put_u32::<0>(u32::from_ne_bytes([a, b, c, d]));
     part.put_u16::<4>(u16::from_ne_bytes([e, f]));
-}
-
-/// The checksum of words whose sum this is.
-#[inline(always)]
-const fn checksum(mut sum: u64) -> u16 {
-    sum = (sum & 0xffff_ffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    !(sum as u16)
 }
