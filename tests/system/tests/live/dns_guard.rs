@@ -60,9 +60,10 @@ fn clients_are_answered_in_a_flood_that_the_server_never_sees() {
     println!("{arrived} of {FLOOD} queries of the flood arrived, {answered} were answered, {grown} flows more");
     // The test's own questions were answered over UDP first.
     assert_eq!(arrived + answered, u64::from(FLOOD) + asked);
-    // Questions of the flood until the zone was under attack; its own TCP connections are flows as well.
-    assert!(arrived <= NAMES + SLACK && arrived + SLACK >= NAMES, "{arrived} arrived");
-    assert!(grown <= NAMES + SLACK + asked, "{grown} flows more");
+    // Questions of the flood until the zone was under attack: where the window turned meanwhile, those of two windows. The
+    // test's own TCP connections are flows as well.
+    assert!(arrived <= 2 * NAMES + SLACK && arrived + SLACK >= NAMES, "{arrived} arrived");
+    assert!(grown <= 2 * NAMES + SLACK + asked, "{grown} flows more");
     assert!(told(&lab, "began"));
     assert!(wait_until(PATIENCE, || Ok(!dns::is_attacked(&lab)?)).unwrap());
     assert!(told(&lab, "ended"));
